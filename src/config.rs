@@ -1,0 +1,312 @@
+//! Every option of the server: a flag, an environment variable `FLOWTRAIL_...` and a default.
+//!
+//! The doc comments are the manual that `--help` prints. Nothing else in the program reads the
+//! environment.
+
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
+
+use clap::{Args, ValueEnum};
+
+/// What `serve` and `demo` take.
+#[derive(Args, Clone, Debug)]
+pub struct Config {
+    /// Where it listens.
+    #[command(flatten)]
+    pub listen: Listen,
+    /// How the database is reached.
+    #[command(flatten)]
+    pub database: Database,
+    /// The private PostgreSQL.
+    #[command(flatten)]
+    pub embedded: Embedded,
+    /// The way in.
+    #[command(flatten)]
+    pub ingest: Ingest,
+    /// What may come in.
+    #[command(flatten)]
+    pub control: Control,
+    /// What it says.
+    #[command(flatten)]
+    pub log: Log,
+}
+
+/// Where the server listens and what it allows there.
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Listening")]
+pub struct Listen {
+    /// Address for gRPC, metrics and health; port 0 takes a free one
+    #[arg(
+        long,
+        value_name = "ADDR",
+        env = "FLOWTRAIL_LISTEN",
+        default_value = "127.0.0.1:9190"
+    )]
+    pub listen: SocketAddr,
+    /// Address for gRPC alone, when it should not share --listen
+    #[arg(long, value_name = "ADDR", env = "FLOWTRAIL_GRPC_LISTEN")]
+    pub grpc_listen: Option<SocketAddr>,
+    /// Address for /metrics, /healthz and /readyz alone, always plain HTTP
+    #[arg(long, value_name = "ADDR", env = "FLOWTRAIL_ADMIN_LISTEN")]
+    pub admin_listen: Option<SocketAddr>,
+    /// Certificate chain of the server (PEM); with --tls-key switches TLS on
+    #[arg(
+        long,
+        value_name = "FILE",
+        env = "FLOWTRAIL_TLS_CERT",
+        requires = "tls_key"
+    )]
+    pub tls_cert: Option<PathBuf>,
+    /// Private key of the server (PEM)
+    #[arg(
+        long,
+        value_name = "FILE",
+        env = "FLOWTRAIL_TLS_KEY",
+        requires = "tls_cert"
+    )]
+    pub tls_key: Option<PathBuf>,
+    /// Clients must show a certificate signed by one of these (PEM)
+    #[arg(
+        long,
+        value_name = "FILE",
+        env = "FLOWTRAIL_TLS_CLIENT_CA",
+        requires = "tls_cert"
+    )]
+    pub tls_client_ca: Option<PathBuf>,
+    /// Connections open at once; further ones wait to be accepted
+    #[arg(
+        long,
+        value_name = "N",
+        env = "FLOWTRAIL_MAX_CONNECTIONS",
+        default_value_t = 1024
+    )]
+    pub max_connections: usize,
+    /// Recorder streams open at once; further ones are refused with RESOURCE_EXHAUSTED
+    #[arg(
+        long,
+        value_name = "N",
+        env = "FLOWTRAIL_MAX_STREAMS",
+        default_value_t = 1024
+    )]
+    pub max_streams: usize,
+    /// How long a stop waits for what was taken to be written and answered
+    #[arg(long, value_name = "TIME", env = "FLOWTRAIL_SHUTDOWN_TIMEOUT", default_value = "30s", value_parser = duration)]
+    pub shutdown_timeout: Duration,
+}
+
+/// How the database is reached. Every command that needs one takes these.
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Database")]
+pub struct Database {
+    /// PostgreSQL in libpq's words: postgresql://user@host/db?sslmode=verify-full or "host=a,b dbname=db". Without it an embedded PostgreSQL runs under --data-dir
+    #[arg(
+        long,
+        value_name = "URL",
+        env = "FLOWTRAIL_DATABASE_URL",
+        hide_env_values = true
+    )]
+    pub database_url: Option<String>,
+    /// File that holds the database URL, for secrets mounted as files
+    #[arg(
+        long,
+        value_name = "FILE",
+        env = "FLOWTRAIL_DATABASE_URL_FILE",
+        conflicts_with = "database_url"
+    )]
+    pub database_url_file: Option<PathBuf>,
+    /// Connections for queries and housekeeping, besides one for each lane and one for the toggles
+    #[arg(
+        long,
+        value_name = "N",
+        env = "FLOWTRAIL_POOL_SIZE",
+        default_value_t = 4
+    )]
+    pub pool_size: usize,
+    /// How long to wait for a connection, authentication included
+    #[arg(long, value_name = "TIME", env = "FLOWTRAIL_CONNECT_TIMEOUT", default_value = "10s", value_parser = duration)]
+    pub connect_timeout: Duration,
+    /// How long the server may work on one statement
+    #[arg(long, value_name = "TIME", env = "FLOWTRAIL_STATEMENT_TIMEOUT", default_value = "30s", value_parser = duration)]
+    pub statement_timeout: Duration,
+}
+
+/// The private PostgreSQL that runs when no database URL is given.
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Embedded PostgreSQL")]
+pub struct Embedded {
+    /// Directory of the embedded PostgreSQL and of everything the server keeps on disk
+    #[arg(
+        long,
+        value_name = "DIR",
+        env = "FLOWTRAIL_DATA_DIR",
+        default_value = "flowtrail-data"
+    )]
+    pub data_dir: PathBuf,
+    /// Directory with PostgreSQL's programs; by default PATH and the usual places are searched
+    #[arg(long, value_name = "DIR", env = "FLOWTRAIL_PG_BIN")]
+    pub pg_bin: Option<PathBuf>,
+}
+
+/// The way in: how much is taken and how it is written.
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Ingest")]
+pub struct Ingest {
+    /// Bytes of events held in memory at most, received and not yet durable
+    #[arg(long, value_name = "SIZE", env = "FLOWTRAIL_QUEUE_BYTES", default_value = "256MiB", value_parser = bytes)]
+    pub queue_bytes: usize,
+    /// Size of one chunk at most
+    #[arg(long, value_name = "SIZE", env = "FLOWTRAIL_MAX_CHUNK_BYTES", default_value = "1MiB", value_parser = bytes)]
+    pub max_chunk_bytes: usize,
+    /// Size of one event at most; at most --max-chunk-bytes
+    #[arg(long, value_name = "SIZE", env = "FLOWTRAIL_MAX_EVENT_BYTES", default_value = "1MiB", value_parser = bytes)]
+    pub max_event_bytes: usize,
+    /// Chunks of one stream that may be unanswered before the server stops reading it
+    #[arg(
+        long,
+        value_name = "N",
+        env = "FLOWTRAIL_MAX_UNANSWERED_CHUNKS",
+        default_value_t = 256
+    )]
+    pub max_unanswered_chunks: usize,
+    /// Writers, each with a connection of its own
+    #[arg(long, value_name = "N", env = "FLOWTRAIL_LANES", default_value_t = 2)]
+    pub lanes: usize,
+    /// Rows a transaction writes at most
+    #[arg(
+        long,
+        value_name = "N",
+        env = "FLOWTRAIL_BATCH_ROWS",
+        default_value_t = 10_000
+    )]
+    pub batch_rows: usize,
+    /// Bytes a transaction writes at most
+    #[arg(long, value_name = "SIZE", env = "FLOWTRAIL_BATCH_BYTES", default_value = "16MiB", value_parser = bytes)]
+    pub batch_bytes: usize,
+    /// How long a batch that is not full waits for more; 0 writes at once, and batches grow by themselves under load
+    #[arg(long, value_name = "TIME", env = "FLOWTRAIL_LINGER", default_value = "0s", value_parser = duration)]
+    pub linger: Duration,
+}
+
+/// What may come in.
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Toggles")]
+pub struct Control {
+    /// Whether an app is recorded on which nobody decided
+    #[arg(
+        long,
+        value_name = "POLICY",
+        env = "FLOWTRAIL_DEFAULT_PERSISTENCE",
+        default_value = "enabled"
+    )]
+    pub default_persistence: Policy,
+}
+
+/// Recorded or not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Policy {
+    /// Recorded until somebody switches it off
+    Enabled,
+    /// Not recorded until somebody switches it on
+    Disabled,
+}
+
+/// What the program says on stderr.
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Logging")]
+pub struct Log {
+    /// What to log, as level or as target=level,...
+    #[arg(
+        long,
+        value_name = "FILTER",
+        env = "FLOWTRAIL_LOG",
+        default_value = "info",
+        global = true
+    )]
+    pub log: String,
+    /// Form of a log line
+    #[arg(
+        long,
+        value_name = "FORM",
+        env = "FLOWTRAIL_LOG_FORMAT",
+        default_value = "text",
+        global = true
+    )]
+    pub log_format: LogFormat,
+}
+
+/// Form of a log line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// For people
+    Text,
+    /// One JSON object a line
+    Json,
+}
+
+/// A time with its unit: `500ms`, `2s`, `1m 30s`.
+///
+/// # Errors
+/// One sentence when the text is not such a time or is negative.
+pub fn duration(text: &str) -> Result<Duration, String> {
+    text.parse::<jiff::SignedDuration>()
+        .ok()
+        .and_then(|span| Duration::try_from(span).ok())
+        .ok_or_else(|| format!("`{text}` is not a time; write it like 500ms, 2s or 1m"))
+}
+
+/// A size in bytes: `65536`, `64KiB`, `256MiB`, `1GiB`.
+///
+/// # Errors
+/// One sentence when the text is not such a size, is zero or is over 1 TiB.
+pub fn bytes(text: &str) -> Result<usize, String> {
+    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let unit: usize = match &text[digits.len()..] {
+        "" | "B" => 1,
+        "KiB" => 1 << 10,
+        "MiB" => 1 << 20,
+        "GiB" => 1 << 30,
+        _ => 0,
+    };
+    digits
+        .trim_end()
+        .parse::<usize>()
+        .ok()
+        .and_then(|n| n.checked_mul(unit))
+        .filter(|n| (1..=1 << 40).contains(n))
+        .ok_or_else(|| {
+            format!("`{text}` is not a size; write it like 65536, 64KiB, 256MiB or 1GiB")
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_have_binary_units() {
+        let check =
+            |text, expected: Option<usize>| assert_eq!(bytes(text).ok(), expected, "{text}");
+        check("65536", Some(65_536));
+        check("64KiB", Some(65_536));
+        check("1 MiB", Some(1 << 20));
+        check("0", None);
+        check("1MB", None);
+        check("-1", None);
+        check("", None);
+    }
+
+    #[test]
+    fn times_have_units() {
+        let check = |text, expected: Option<u64>| {
+            assert_eq!(
+                duration(text).ok(),
+                expected.map(Duration::from_millis),
+                "{text}"
+            );
+        };
+        check("500ms", Some(500));
+        check("1m 30s", Some(90_000));
+        check("0s", Some(0));
+        check("5", None);
+        check("-1s", None);
+    }
+}

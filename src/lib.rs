@@ -1,0 +1,6 @@
+//! flowtrail: the execution history of flow engines, kept in PostgreSQL.
+
+pub mod config;
+pub mod lifecycle;
+pub mod proto;
+pub mod status;

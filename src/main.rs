@@ -1,0 +1,3 @@
+//! The `flowtrail` program.
+
+fn main() {}

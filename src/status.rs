@@ -1,0 +1,96 @@
+//! What a caller is told: one small set of codes, mapped to gRPC and to HTTP in this place only.
+//!
+//! A message says what to change in one sentence. It never carries text of the database.
+
+use std::{borrow::Cow, fmt};
+
+/// Why a call did not do what was asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Code {
+    /// The caller sent something wrong; sending it again will not help.
+    InvalidArgument,
+    /// There is no such thing.
+    NotFound,
+    /// Right, but not in the state things are in.
+    FailedPrecondition,
+    /// A limit was reached; wait, or send less.
+    Exhausted,
+    /// The request did not arrive in time.
+    DeadlineExceeded,
+    /// Not now; the same call may work later.
+    Unavailable,
+    /// A defect of ours.
+    Internal,
+}
+
+/// A code and one sentence for the caller.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Status {
+    /// What kind of refusal this is.
+    pub code: Code,
+    /// What to change, without text of the database.
+    pub message: Cow<'static, str>,
+}
+
+impl Status {
+    /// A status of `code` with its sentence.
+    pub fn new(code: Code, message: impl Into<Cow<'static, str>>) -> Self {
+        Self {
+            code,
+            message: message.into(),
+        }
+    }
+
+    /// [`Code::InvalidArgument`]: name the field and the remedy.
+    pub fn invalid(message: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(Code::InvalidArgument, message)
+    }
+
+    /// [`Code::Unavailable`]: say what is away.
+    pub fn unavailable(message: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(Code::Unavailable, message)
+    }
+}
+
+impl fmt::Display for Status {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for Status {}
+
+impl Code {
+    /// The HTTP status that says the same.
+    #[must_use]
+    pub fn http(self) -> http::StatusCode {
+        use http::StatusCode;
+        match self {
+            Self::InvalidArgument => StatusCode::BAD_REQUEST,
+            Self::NotFound => StatusCode::NOT_FOUND,
+            Self::FailedPrecondition => StatusCode::CONFLICT,
+            Self::Exhausted => StatusCode::TOO_MANY_REQUESTS,
+            Self::DeadlineExceeded => StatusCode::REQUEST_TIMEOUT,
+            Self::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
+        }
+    }
+
+    fn grpc(self) -> tonic::Code {
+        match self {
+            Self::InvalidArgument => tonic::Code::InvalidArgument,
+            Self::NotFound => tonic::Code::NotFound,
+            Self::FailedPrecondition => tonic::Code::FailedPrecondition,
+            Self::Exhausted => tonic::Code::ResourceExhausted,
+            Self::DeadlineExceeded => tonic::Code::DeadlineExceeded,
+            Self::Unavailable => tonic::Code::Unavailable,
+            Self::Internal => tonic::Code::Internal,
+        }
+    }
+}
+
+impl From<Status> for tonic::Status {
+    fn from(status: Status) -> Self {
+        Self::new(status.code.grpc(), status.message)
+    }
+}
