@@ -1,0 +1,31 @@
+//! PostgreSQL: how it is reached, and what to do when it refuses.
+//!
+//! Stands below the slices that run statements and imports nothing of ours but `config`. From a
+//! database URL ([`Options`]) to one connection ([`Connector`]) or a few for queries ([`pool`]); from
+//! an error to its remedy ([`Error`], [`Retry`]).
+//!
+//! Invariants: no connection is waited for longer than `--connect-timeout`, authentication included;
+//! a message of the server reaches `on_message` before any answer that follows it; no password is in
+//! an error, in a log line or in a `Debug`; an error is one line that ends in what to do.
+//!
+//! Not here: the statements of the slices; a second try (whoever holds the work decides, by
+//! [`Retry`]); anything read from libpq's environment variables.
+
+mod check;
+mod connect;
+mod errors;
+mod options;
+mod passfile;
+mod pool;
+mod refusal;
+mod retry;
+mod tls;
+mod words;
+
+pub use check::{Finding, Level, check};
+pub use connect::Connector;
+pub use errors::Error;
+pub use options::{Options, Session, Target};
+pub use pool::{forsake, pool};
+pub use refusal::Refusal;
+pub use retry::{Retry, is_stale, verdict, verdict_of};
