@@ -3,5 +3,6 @@
 pub mod cli;
 pub mod config;
 pub mod lifecycle;
+pub mod pg;
 pub mod proto;
 pub mod status;
