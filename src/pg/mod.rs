@@ -11,9 +11,12 @@
 //! Not here: the statements of the slices; a second try (whoever holds the work decides, by
 //! [`Retry`]); anything read from libpq's environment variables.
 
+pub mod binary;
 mod check;
 mod connect;
+pub mod embedded;
 mod errors;
+pub mod migrate;
 mod options;
 mod passfile;
 mod pool;

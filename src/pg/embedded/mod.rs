@@ -1,0 +1,5 @@
+//! The private PostgreSQL that runs when no database is named.
+
+pub mod binaries;
+
+pub use binaries::{Binaries, Missing};

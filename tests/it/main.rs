@@ -1,0 +1,5 @@
+//! Tests against real servers: one program, one private PostgreSQL, a database for each test.
+#![expect(clippy::unwrap_used, reason = "a test that fails here says so")]
+
+mod migrate;
+mod support;
