@@ -25,6 +25,8 @@ mod retry;
 mod tls;
 mod words;
 
+pub use deadpool_postgres::Pool;
+
 pub use check::{Finding, Level, check};
 pub use connect::Connector;
 pub use errors::Error;

@@ -4,14 +4,14 @@ use std::error::Error as _;
 
 use tokio_postgres::error::{DbError, SqlState};
 
-use super::{super::connect, State};
+use super::{super::Error as PgError, State};
 
 /// Why the schema could not be read or brought up to date.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// No connection.
     #[error(transparent)]
-    Connect(connect::Error),
+    Connect(PgError),
     /// Older than PostgreSQL 12; holds the major version.
     #[error("the server is PostgreSQL {0}; use PostgreSQL 12 or newer")]
     Server(i32),
