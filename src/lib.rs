@@ -3,6 +3,8 @@
 pub mod cli;
 pub mod config;
 pub mod control;
+pub mod event;
+pub mod ingest;
 pub mod lifecycle;
 pub mod pg;
 pub mod proto;

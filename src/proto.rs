@@ -77,7 +77,11 @@ impl Message for Chunk {
             0 => 0,
             sequence => encoding::uint64::encoded_len(1, &sequence),
         };
-        let resent = if self.resent { encoding::bool::encoded_len(2, &true) } else { 0 };
+        let resent = if self.resent {
+            encoding::bool::encoded_len(2, &true)
+        } else {
+            0
+        };
         sequence + resent + encoding::bytes::encoded_len_repeated(3, &self.events)
     }
 

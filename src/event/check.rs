@@ -47,7 +47,10 @@ impl Invalid {
 
     /// A required `field` that is not there.
     pub fn missing(field: &'static str) -> Self {
-        Self::new(Reason::MissingField, format!("{field} is not set; it is required"))
+        Self::new(
+            Reason::MissingField,
+            format!("{field} is not set; it is required"),
+        )
     }
 }
 
@@ -87,7 +90,10 @@ pub fn indexed_text<'a>(field: &'static str, bytes: &'a [u8]) -> Result<&'a str,
     if bytes.len() > INDEXED_TEXT_BYTES {
         return Err(Invalid::new(
             Reason::TextTooLong,
-            format!("{field} has {} bytes; send at most {INDEXED_TEXT_BYTES}", bytes.len()),
+            format!(
+                "{field} has {} bytes; send at most {INDEXED_TEXT_BYTES}",
+                bytes.len()
+            ),
         ));
     }
     text(field, bytes)
@@ -100,7 +106,9 @@ mod tests {
     #[test]
     fn a_text_is_utf8_without_nul_and_an_indexed_one_is_short() {
         let check = |bytes: &[u8], expected: Result<(), Reason>| {
-            let found = indexed_text("flow_name", bytes).map(|_| ()).map_err(|e| e.reason);
+            let found = indexed_text("flow_name", bytes)
+                .map(|_| ())
+                .map_err(|e| e.reason);
             assert_eq!(found, expected, "{bytes:?}");
         };
         check(b"", Ok(()));

@@ -89,11 +89,17 @@ pub struct Load {
     pub registration: Option<Registration>,
 }
 
-/// Cheap handle on the way in.
+/// Cheap handle on the way in. As long as there is one the lanes go on.
 #[derive(Clone, Debug)]
 pub struct Intake {
     lanes: Arc<[mpsc::Sender<Part>]>,
-    budget: Arc<Semaphore>,
+    budget: Budget,
+}
+
+/// The bytes of events that may be in memory; shows how many are, without keeping lanes alive.
+#[derive(Clone, Debug)]
+pub struct Budget {
+    permits: Arc<Semaphore>,
     bytes: usize,
     waiting: Arc<AtomicUsize>,
 }
@@ -107,9 +113,11 @@ pub fn queue(lanes: usize, bytes: usize) -> (Intake, Vec<mpsc::Receiver<Part>>) 
     let (senders, receivers): (Vec<_>, Vec<_>) = (0..lanes).map(|_| mpsc::channel(PARTS)).unzip();
     let intake = Intake {
         lanes: senders.into(),
-        budget: Arc::new(Semaphore::new(bytes)),
-        bytes,
-        waiting: Arc::default(),
+        budget: Budget {
+            permits: Arc::new(Semaphore::new(bytes)),
+            bytes,
+            waiting: Arc::default(),
+        },
     };
     (intake, receivers)
 }
@@ -123,20 +131,13 @@ impl Intake {
     /// The lane of an instance.
     pub fn lane(&self, instance: &str) -> usize {
         let hash = FixedState::default().hash_one(instance);
-        // The remainder is below the number of lanes.
-        (hash % self.lanes.len() as u64) as usize
+        let lane = hash % self.lanes.len() as u64;
+        usize::try_from(lane).expect("below the number of lanes")
     }
 
-    /// Waits for room for `bytes`. Cancellation safe; those who wait are served in order.
-    ///
-    /// # Errors
-    /// [`Closed`] when nothing is taken any more.
-    pub async fn room(&self, bytes: usize) -> Result<Permit, Closed> {
-        let waiting = Waiting::new(&self.waiting);
-        let wanted = u32::try_from(bytes.min(self.bytes)).unwrap_or(u32::MAX);
-        let permit = Arc::clone(&self.budget).acquire_many_owned(wanted).await;
-        drop(waiting);
-        permit.map(Permit).map_err(|_| Closed)
+    /// The budget of this intake.
+    pub fn budget(&self) -> &Budget {
+        &self.budget
     }
 
     /// Hands the loads, one for each lane, to the lanes. `known` is what is settled already.
@@ -170,14 +171,26 @@ impl Intake {
         }
         Ok(receipt)
     }
+}
 
-    /// Bytes taken and not yet answered.
-    pub fn held_bytes(&self) -> usize {
-        self.bytes - self.budget.available_permits()
+impl Budget {
+    /// Waits for room for `bytes`, or for all there is when that is less. Cancellation safe; those
+    /// who wait are served in order.
+    pub async fn room(&self, bytes: usize) -> Permit {
+        let waiting = Waiting::new(&self.waiting);
+        let wanted = u32::try_from(bytes.min(self.bytes)).unwrap_or(u32::MAX);
+        let permit = Arc::clone(&self.permits).acquire_many_owned(wanted).await;
+        drop(waiting);
+        Permit(permit.expect("the budget is never closed"))
     }
 
-    /// The budget.
-    pub fn budget_bytes(&self) -> usize {
+    /// Bytes taken and not answered yet.
+    pub fn held_bytes(&self) -> usize {
+        self.bytes - self.permits.available_permits()
+    }
+
+    /// Bytes that may be taken.
+    pub fn limit_bytes(&self) -> usize {
         self.bytes
     }
 

@@ -20,6 +20,13 @@ pub struct Source {
     pub host: String,
 }
 
+impl Source {
+    /// Bytes of its texts.
+    pub fn bytes(&self) -> usize {
+        self.user.len() + self.app.len() + self.version.len() + self.host.len()
+    }
+}
+
 /// Bytes of a row besides its texts and payloads, at most: 18 column lengths, two times, a kind.
 pub const OVERHEAD: usize = 112;
 

@@ -165,14 +165,19 @@ mod tests {
 
     fn open() -> (Arc<Semaphore>, Ticket, Receipt) {
         let budget = Arc::new(Semaphore::new(10));
-        let permit = Arc::clone(&budget).try_acquire_many_owned(10).expect("room");
+        let permit = Arc::clone(&budget)
+            .try_acquire_many_owned(10)
+            .expect("room");
         let (ticket, receipt) = ticket(Outcome::default(), permit);
         (budget, ticket, receipt)
     }
 
     fn recorded(recorded: u64) -> Outcome {
         Outcome {
-            counts: Counts { recorded, ..Counts::default() },
+            counts: Counts {
+                recorded,
+                ..Counts::default()
+            },
             ..Outcome::default()
         }
     }

@@ -208,7 +208,10 @@ mod tests {
     use crate::proto;
 
     fn time(seconds: i64) -> Option<prost_types::Timestamp> {
-        Some(prost_types::Timestamp { seconds, nanos: 1_500 })
+        Some(prost_types::Timestamp {
+            seconds,
+            nanos: 1_500,
+        })
     }
 
     fn encode(kind: proto::event::Kind) -> Vec<u8> {
@@ -242,8 +245,15 @@ mod tests {
         assert_eq!((step.task, step.flow), (Some(""), None));
         assert_eq!((step.status, step.subflow), (Some("Completed"), Some("0")));
         assert_eq!((step.rerun, step.parent), (Some(false), Some("3")));
-        assert_eq!((step.content, step.misc), (Some(&[0, 255][..]), Some(&[][..])));
-        assert_eq!(step.ended_at.map(|t| t.since_2000() - step.started_at.since_2000()), Some(1_000_000));
+        assert_eq!(
+            (step.content, step.misc),
+            (Some(&[0, 255][..]), Some(&[][..]))
+        );
+        assert_eq!(
+            step.ended_at
+                .map(|t| t.since_2000() - step.started_at.since_2000()),
+            Some(1_000_000)
+        );
     }
 
     #[test]
@@ -263,9 +273,15 @@ mod tests {
         let Ok(Event::Started(start)) = event(&bytes) else {
             panic!("a start")
         };
-        assert_eq!((start.flow, start.status, start.original), (Some("f"), Some("Created"), Some("o")));
+        assert_eq!(
+            (start.flow, start.status, start.original),
+            (Some("f"), Some("Created"), Some("o"))
+        );
         assert_eq!((start.parent, start.parent_flow), (Some("p"), Some("pf")));
-        assert_eq!((start.input, start.misc), (Some(&b"in"[..]), Some(&b"m"[..])));
+        assert_eq!(
+            (start.input, start.misc),
+            (Some(&b"in"[..]), Some(&b"m"[..]))
+        );
         let bytes = encode(proto::event::Kind::Ended(proto::FlowEnded {
             instance_id: "i".into(),
             start_time: None,
@@ -277,7 +293,10 @@ mod tests {
         let Ok(Event::Ended(end)) = event(&bytes) else {
             panic!("an end")
         };
-        assert_eq!((end.started_at, end.status, end.flow), (None, Some("Failed"), Some("f")));
+        assert_eq!(
+            (end.started_at, end.status, end.flow),
+            (None, Some("Failed"), Some("f"))
+        );
         assert_eq!(end.output, Some(&b"out"[..]));
     }
 
@@ -292,18 +311,45 @@ mod tests {
             assert_eq!(invalid.reason, reason, "{invalid}");
             assert!(invalid.sentence.contains(field), "{invalid}");
         };
-        check(|s| s.instance_id.clear(), Reason::MissingField, "instance_id");
-        check(|s| s.instance_id = "x".repeat(513), Reason::TextTooLong, "instance_id");
+        check(
+            |s| s.instance_id.clear(),
+            Reason::MissingField,
+            "instance_id",
+        );
+        check(
+            |s| s.instance_id = "x".repeat(513),
+            Reason::TextTooLong,
+            "instance_id",
+        );
         check(|s| s.start_time = None, Reason::MissingField, "start_time");
         check(|s| s.step_id = -1, Reason::InvalidStepId, "step_id");
-        check(|s| s.status = Some("a\0".into()), Reason::InvalidText, "status");
-        check(|s| s.end_time = time(i64::MAX), Reason::InvalidTime, "end_time");
+        check(
+            |s| s.status = Some("a\0".into()),
+            Reason::InvalidText,
+            "status",
+        );
+        check(
+            |s| s.end_time = time(i64::MAX),
+            Reason::InvalidTime,
+            "end_time",
+        );
     }
 
     #[test]
     fn what_is_no_event_is_of_unknown_kind() {
-        for bytes in [&b""[..], b"\xff\xff", b"\x0a\x05ab", b"\x08\x01", b"\x7a\x00", b"\x12\x02\x0a\x05"] {
-            assert_eq!(event(bytes).expect_err("no event").reason, Reason::UnknownKind, "{bytes:?}");
+        for bytes in [
+            &b""[..],
+            b"\xff\xff",
+            b"\x0a\x05ab",
+            b"\x08\x01",
+            b"\x7a\x00",
+            b"\x12\x02\x0a\x05",
+        ] {
+            assert_eq!(
+                event(bytes).expect_err("no event").reason,
+                Reason::UnknownKind,
+                "{bytes:?}"
+            );
         }
     }
 
