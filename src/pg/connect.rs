@@ -37,13 +37,30 @@ impl Connector {
     }
 
     /// A connector for a server that listens on a socket in `dir`.
-    pub fn socket(dir: &Path, user: &str, dbname: &str, options: &config::Database) -> Self {
+    ///
+    /// # Errors
+    /// Never, here.
+    pub fn socket(
+        dir: &Path,
+        user: &str,
+        dbname: &str,
+        options: &config::Database,
+    ) -> Result<Self, Error> {
         let mut config = Config::new();
         config.host_path(dir).user(user).dbname(dbname);
-        Self {
+        Ok(Self {
             config,
             timeout: options.connect_timeout,
-        }
+        })
+    }
+
+    /// A connector for the database the options name, if they name one.
+    ///
+    /// # Errors
+    /// When the URL cannot be read.
+    pub fn configured(options: &config::Database) -> Result<Option<Self>, Error> {
+        let url = options.database_url.as_deref();
+        url.map(|url| Self::new(url, options)).transpose()
     }
 
     /// A connection; `purpose` is its application name, `on_message` gets notices and notifications.

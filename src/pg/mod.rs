@@ -1,8 +1,8 @@
 //! PostgreSQL: how it is reached, which tables are there, and the private server that runs when no
 //! other is named.
 
-pub mod connect;
+mod connect;
 pub mod embedded;
 pub mod migrate;
 
-pub use connect::Error;
+pub use connect::{Connector, Error};

@@ -23,7 +23,7 @@ use tokio_postgres::{AsyncMessage, Client};
 pub use error::Error;
 pub use script::script;
 
-use super::connect::Connector;
+use super::Connector;
 
 /// The schema version this program knows and makes.
 pub const VERSION: i32 = 3;
