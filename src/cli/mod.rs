@@ -4,6 +4,7 @@
 //! exit status is 2 when the command was called wrongly and 1 when it could not be carried out.
 
 pub mod check;
+pub mod migrate;
 
 use std::{borrow::Cow, fmt, process::ExitCode};
 

@@ -4,14 +4,15 @@ use std::error::Error as _;
 
 use tokio_postgres::error::{DbError, SqlState};
 
-use super::{super::Error as PgError, State};
+use super::State;
+use crate::pg;
 
 /// Why the schema could not be read or brought up to date.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// No connection.
     #[error(transparent)]
-    Connect(PgError),
+    Connect(pg::Error),
     /// Older than PostgreSQL 12; holds the major version.
     #[error("the server is PostgreSQL {0}; use PostgreSQL 12 or newer")]
     Server(i32),

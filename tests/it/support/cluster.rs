@@ -18,16 +18,6 @@ use super::watchdog::Watchdog;
 /// Role and password of every private cluster; it listens on loopback only.
 const USER: &str = "flowtrail";
 
-/// Ends the server whose directory is `$1` and removes the directory.
-const CLEAN_UP: &str = r#"
-pid=$(head -n 1 "$1/data/postmaster.pid" 2>/dev/null)
-if [ -n "$pid" ]; then
-  kill -CONT "$pid"; kill -QUIT "$pid"
-  n=0; while kill -0 "$pid" && [ $n -lt 100 ]; do sleep 0.1; n=$((n + 1)); done
-fi
-rm -rf "$1"
-"#;
-
 /// A PostgreSQL server of this test process. It listens on a socket and on a port of the loopback
 /// interface that stays the same over [`Cluster::stop`] and [`Cluster::start_again`].
 pub(crate) struct Cluster {
@@ -56,7 +46,7 @@ impl Cluster {
         let directory = PathBuf::from(format!("/tmp/flowtrail-it-{}-{number}", std::process::id()));
         let _ = fs::remove_dir_all(&directory);
         fs::create_dir(&directory).expect("make /tmp writable for the tests' clusters");
-        let watchdog = Watchdog::new(CLEAN_UP, &[&directory.to_string_lossy()]);
+        let watchdog = Watchdog::of_server(&directory, &directory.join("data"));
         let account = geteuid().is_root().then(unprivileged);
         if let Some((uid, gid)) = account {
             chown(&directory, Some(uid), Some(gid)).expect("root may give a directory away");

@@ -10,7 +10,7 @@ use std::{
 
 use flowtrail::{
     config,
-    pg::{connect::Connector, migrate},
+    pg::{Connector, migrate},
 };
 use tokio_postgres::{Client, Config, NoTls};
 

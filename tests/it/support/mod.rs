@@ -5,9 +5,12 @@
 
 mod cluster;
 mod database;
+mod programs;
 #[cfg(test)]
 mod tests;
 mod watchdog;
 
 pub(crate) use cluster::Cluster;
-pub(crate) use database::{connect, database, empty_database};
+pub(crate) use database::{TestDatabase, connect, database, empty_database, options};
+pub(crate) use programs::{dump, psql};
+pub(crate) use watchdog::Watchdog;

@@ -2,6 +2,7 @@
 
 use std::{
     os::unix::process::CommandExt as _,
+    path::Path,
     process::{Child, Command, Stdio},
 };
 
@@ -12,7 +13,25 @@ pub(crate) struct Watchdog {
     shell: Child,
 }
 
+/// Ends the server whose cluster is `$2` and removes the directory `$1`.
+const END_SERVER: &str = r#"
+pid=$(head -n 1 "$2/postmaster.pid" 2>/dev/null)
+if [ -n "$pid" ]; then
+  kill -CONT "$pid"; kill -QUIT "$pid"
+  n=0; while kill -0 "$pid" && [ $n -lt 100 ]; do sleep 0.1; n=$((n + 1)); done
+fi
+rm -rf "$1"
+"#;
+
 impl Watchdog {
+    /// Ends the server that then runs on the cluster `data`, and removes `directory`.
+    pub(crate) fn of_server(directory: &Path, data: &Path) -> Self {
+        Self::new(
+            END_SERVER,
+            &[&directory.to_string_lossy(), &data.to_string_lossy()],
+        )
+    }
+
     /// `script` sees `arguments` as `$1` and so on.
     pub(crate) fn new(script: &str, arguments: &[&str]) -> Self {
         let shell = Command::new("sh")
