@@ -4,6 +4,8 @@ pub mod cli;
 pub mod config;
 pub mod control;
 pub mod lifecycle;
+pub mod ops;
 pub mod pg;
 pub mod proto;
+pub mod server;
 pub mod status;
