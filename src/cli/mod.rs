@@ -3,6 +3,10 @@
 //! Standard output is data, standard error is talk. A failure is one line with its remedy; the
 //! exit status is 2 when the command was called wrongly and 1 when it could not be carried out.
 
+pub mod apps;
+pub mod client;
+pub mod output;
+
 use std::{borrow::Cow, fmt, process::ExitCode};
 
 /// The command was called with something that cannot work: exit status 2.

@@ -207,7 +207,7 @@ mod tests {
 
     struct Wire {
         sender: mpsc::Sender<Bytes>,
-        body: Patient,
+        body: Body,
     }
 
     impl Wire {
@@ -215,7 +215,7 @@ mod tests {
             let (sender, receiver) = mpsc::channel(64);
             Self {
                 sender,
-                body: Patient::new(Body::new(Sent(receiver)), LIMIT),
+                body: Body::new(Patient::new(Body::new(Sent(receiver)), LIMIT)),
             }
         }
 
@@ -231,7 +231,7 @@ mod tests {
             let frame = tokio::time::timeout(time, frame).await.ok()??;
             Some(match frame {
                 Ok(frame) => Ok(frame.data_ref().map_or(0, Bytes::len)),
-                Err(error) => Err(tonic::Status::from_error(error).code()),
+                Err(error) => Err(tonic::Status::from_error(error.into()).code()),
             })
         }
     }
