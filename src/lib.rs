@@ -6,6 +6,8 @@ pub mod control;
 pub mod event;
 pub mod ingest;
 pub mod lifecycle;
+pub mod ops;
 pub mod pg;
 pub mod proto;
+pub mod server;
 pub mod status;

@@ -5,6 +5,9 @@
 
 pub mod check;
 pub mod migrate;
+pub mod apps;
+pub mod client;
+pub mod output;
 
 use std::{borrow::Cow, fmt, process::ExitCode};
 

@@ -28,7 +28,6 @@ const ANSWER: Duration = Duration::from_secs(2);
 const PAUSE: Duration = Duration::from_secs(5);
 
 /// Follows `appstate` over a connection of its own.
-#[derive(Debug)]
 pub struct Listener {
     connector: Connector,
     toggles: Toggles,
@@ -119,22 +118,23 @@ impl Listener {
                     }
                 }
                 Err(error) => {
-                    let reason = error.reason();
-                    let failures = &self.toggles.metrics().failures;
-                    failures.get_or_create(&Failure { reason }).inc();
-                    let error = &error as &dyn StdError;
-                    if failing_since.is_none() {
-                        failing_since = Some(began);
-                        tracing::warn!(
-                            error,
-                            "toggles cannot be read; the last ones stay in force"
-                        );
-                    } else {
-                        tracing::debug!(error, "toggles still cannot be read");
-                    }
+                    self.failed(&error, failing_since.is_none());
+                    failing_since.get_or_insert(began);
                     sleep(pauses.next().unwrap_or(PAUSE)).await;
                 }
             }
+        }
+    }
+
+    fn failed(&self, error: &Error, first: bool) {
+        let reason = error.reason();
+        let failures = &self.toggles.metrics().failures;
+        failures.get_or_create(&Failure { reason }).inc();
+        let error = error as &dyn StdError;
+        if first {
+            tracing::warn!(error, "toggles cannot be read; the last ones stay in force");
+        } else {
+            tracing::debug!(error, "toggles still cannot be read");
         }
     }
 }

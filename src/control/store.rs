@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
+use deadpool_postgres::Pool;
 use tokio::time::timeout;
 use tokio_postgres::{Row, types::Type};
 
 use super::{App, Error, Toggles};
-use crate::pg::Pool;
 
 const LIST: &str = include_str!("../../sql/control/list.sql");
 const SET: &str = include_str!("../../sql/control/set.sql");

@@ -3,4 +3,9 @@
 
 mod embedded;
 mod migrate;
+
+mod apps;
+mod control;
+mod ops;
+mod server;
 mod support;

@@ -1,0 +1,111 @@
+//! What a command prints on standard output: rows, as a table or as JSON.
+
+use std::{
+    fmt,
+    io::{self, Write as _},
+};
+
+use clap::ValueEnum;
+use comfy_table::{Table, presets};
+use serde::{
+    Deserialize, Deserializer, Serialize,
+    de::{MapAccess, Visitor},
+};
+use serde_json::Value;
+
+/// Form of what a command prints on standard output.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Output {
+    /// For people
+    Table,
+    /// A JSON array of objects
+    Json,
+}
+
+/// Prints `rows`, each a struct, with its fields in their order. A reader that went away, like
+/// `head`, is no failure.
+///
+/// # Errors
+/// When standard output cannot be written, or a row is not a struct.
+pub fn rows<T: Serialize>(output: Output, rows: &[T]) -> anyhow::Result<()> {
+    let mut text = serde_json::to_string_pretty(rows)?;
+    if output == Output::Table {
+        text = table(&serde_json::from_str::<Vec<Fields>>(&text)?);
+    }
+    if text.is_empty() {
+        return Ok(());
+    }
+    let mut stdout = anstream::stdout().lock();
+    match writeln!(stdout, "{text}").and_then(|()| stdout.flush()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error.into()),
+        _ => Ok(()),
+    }
+}
+
+fn table(rows: &[Fields]) -> String {
+    let Some(Fields(first)) = rows.first() else {
+        return String::new();
+    };
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING);
+    table.set_header(first.iter().map(|(name, _)| name.to_uppercase()));
+    for Fields(fields) in rows {
+        table.add_row(fields.iter().map(|(_, value)| match value {
+            Value::Null => "-".into(),
+            Value::String(text) => text.clone(),
+            other => other.to_string(),
+        }));
+    }
+    table.trim_fmt()
+}
+
+/// The fields of a JSON object in the order in which they stand.
+struct Fields(Vec<(String, Value)>);
+
+impl<'de> Deserialize<'de> for Fields {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(InOrder)
+    }
+}
+
+struct InOrder;
+
+impl<'de> Visitor<'de> for InOrder {
+    type Value = Fields;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a row with fields")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Fields, A::Error> {
+        let mut fields = Vec::new();
+        while let Some(field) = map.next_entry()? {
+            fields.push(field);
+        }
+        Ok(Fields(fields))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_table_has_the_fields_in_their_order() {
+        let rows = r#"[{"user": "acme", "app": "orders", "version": null, "on": true}]"#;
+        let rows: Vec<Fields> = serde_json::from_str(rows).expect("rows");
+        let text = table(&rows);
+        let lines: Vec<Vec<&str>> = text
+            .lines()
+            .map(|l| l.split_whitespace().collect())
+            .collect();
+        assert_eq!(
+            lines,
+            [
+                ["USER", "APP", "VERSION", "ON"],
+                ["acme", "orders", "-", "true"]
+            ]
+        );
+        assert_eq!(table(&[]), "");
+    }
+}

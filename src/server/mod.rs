@@ -1,0 +1,287 @@
+//! The port: HTTP/1.1, HTTP/2 and TLS on one socket, and how it closes.
+//!
+//! Bind first ([`Listener::bind`]), then serve ([`serve`]). Invariants: at most
+//! [`Limits::connections`] connections, further ones wait in the kernel; a connection that says
+//! nothing does not keep its place for ever; a failing `accept` never spins and a failing
+//! connection never touches another. Not here: who may call what, and anything about a route.
+
+mod opening;
+mod patience;
+mod tls;
+
+use std::{io, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
+
+use backon::{BackoffBuilder as _, ExponentialBuilder};
+use hyper::{body::Incoming, rt::Executor, service::service_fn};
+use hyper_util::{
+    rt::{TokioIo, TokioTimer},
+    server::conn::auto::Builder,
+};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::{TcpListener, TcpStream},
+    sync::Semaphore,
+    time::{sleep, timeout},
+};
+use tokio_util::sync::CancellationToken;
+use tonic::transport::server::TcpConnectInfo;
+use tower::ServiceExt as _;
+
+pub use patience::patience;
+pub use tls::Tls;
+
+use crate::lifecycle::Lifecycle;
+
+/// Bytes a stream may send ahead of its reader.
+const STREAM_WINDOW: u32 = 1 << 20;
+/// Bytes all streams of a connection may send ahead of their readers.
+const CONNECTION_WINDOW: u32 = 4 << 20;
+/// Streams open on one connection at once.
+const STREAMS: u32 = 64;
+/// Bytes of the headers of one request.
+const HEADERS: u32 = 16 << 10;
+/// How often a silent HTTP/2 peer is asked whether it is there, and how long it may take to answer.
+const PING: Duration = Duration::from_secs(20);
+
+/// Why the server cannot listen. One sentence each, with the remedy.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The address cannot be had.
+    #[error("cannot listen on {address}: {source}; {}", bind_remedy(.source))]
+    Bind {
+        /// The address asked for.
+        address: SocketAddr,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// A file for TLS cannot be used: the command was called wrongly.
+    #[error("{0}")]
+    Tls(#[from] tls::Error),
+}
+
+fn bind_remedy(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::AddrInUse => "stop what listens there or choose another port",
+        io::ErrorKind::AddrNotAvailable => "choose an address of this machine, or 0.0.0.0",
+        io::ErrorKind::PermissionDenied => "choose a port from 1024 on",
+        _ => "choose another address",
+    }
+}
+
+/// What a listener allows.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Connections open at once.
+    pub connections: usize,
+    /// How long a connection may take over the TLS handshake, its first bytes, and the headers of
+    /// an HTTP/1 request, each.
+    pub opening: Duration,
+}
+
+impl Limits {
+    /// `connections` at once, each 10 s for its opening.
+    #[must_use]
+    pub fn new(connections: usize) -> Self {
+        Self {
+            connections,
+            opening: Duration::from_secs(10),
+        }
+    }
+}
+
+/// A bound port that nobody serves yet; the kernel queues who comes.
+#[derive(Debug)]
+pub struct Listener {
+    socket: TcpListener,
+    address: SocketAddr,
+    tls: Option<Tls>,
+}
+
+impl Listener {
+    /// Binds `address`; port 0 takes a free one. With `tls` every connection must speak it.
+    ///
+    /// # Errors
+    /// [`Error::Bind`] when the address is taken, not ours or not allowed.
+    pub async fn bind(address: SocketAddr, tls: Option<Tls>) -> Result<Self, Error> {
+        let bind = async {
+            let socket = TcpListener::bind(address).await?;
+            let address = socket.local_addr()?;
+            Ok((socket, address))
+        };
+        let (socket, address) = bind
+            .await
+            .map_err(|source| Error::Bind { address, source })?;
+        Ok(Self {
+            socket,
+            address,
+            tls,
+        })
+    }
+
+    /// The address it listens on, with the port that was taken.
+    #[must_use]
+    pub fn local_addr(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Whether its connections are encrypted.
+    #[must_use]
+    pub fn is_tls(&self) -> bool {
+        self.tls.is_some()
+    }
+}
+
+/// Accepts until `lifecycle` stops; returns once nothing new is accepted. Connections then are told
+/// to go away and end with their running requests, as tasks of `lifecycle`.
+///
+/// Requests carry a [`TcpConnectInfo`] extension, so `tonic::Request::remote_addr` works.
+pub async fn serve(listener: Listener, router: axum::Router, limits: Limits, lifecycle: Lifecycle) {
+    let accepting = accept(listener, router, limits, &lifecycle);
+    lifecycle.stopping().run_until_cancelled(accepting).await;
+}
+
+async fn accept(listener: Listener, router: axum::Router, limits: Limits, lifecycle: &Lifecycle) {
+    let Listener { socket, tls, .. } = listener;
+    let places = Arc::new(Semaphore::new(limits.connections));
+    let connection = Connection {
+        protocol: protocol(limits, lifecycle),
+        router,
+        tls,
+        opening: limits.opening,
+        stopping: lifecycle.stopping().clone(),
+    };
+    let mut pauses = None;
+    loop {
+        let Ok(place) = Arc::clone(&places).acquire_owned().await else {
+            return;
+        };
+        match socket.accept().await {
+            Ok((stream, peer)) => {
+                pauses = None;
+                let connection = connection.clone();
+                lifecycle.spawn(async move {
+                    connection.run(stream, peer).await;
+                    drop(place);
+                });
+            }
+            Err(error) if one_connection(&error) => tracing::debug!(%error, "a peer went away"),
+            // Out of file descriptors or memory: trying at once would only spin.
+            Err(error) => {
+                let pauses = pauses.get_or_insert_with(|| {
+                    tracing::warn!(%error, "cannot accept connections; trying again");
+                    ExponentialBuilder::new()
+                        .with_min_delay(Duration::from_millis(5))
+                        .with_max_delay(Duration::from_secs(1))
+                        .without_max_times()
+                        .build()
+                });
+                sleep(pauses.next().unwrap_or(Duration::from_secs(1))).await;
+            }
+        }
+    }
+}
+
+/// Whether `accept` failed for the connection it would have returned, not for the socket.
+fn one_connection(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::ConnectionAborted
+            | io::ErrorKind::ConnectionReset
+            | io::ErrorKind::ConnectionRefused
+            | io::ErrorKind::Interrupted
+    )
+}
+
+/// Runs HTTP/2 streams as tasks of the lifecycle, so that a stop waits for them too.
+#[derive(Clone)]
+struct Tasks(Lifecycle);
+
+impl<F> Executor<F> for Tasks
+where
+    F: Future + Send + 'static,
+    F::Output: Send + 'static,
+{
+    fn execute(&self, task: F) {
+        self.0.spawn(task);
+    }
+}
+
+fn protocol(limits: Limits, lifecycle: &Lifecycle) -> Builder<Tasks> {
+    let mut builder = Builder::new(Tasks(lifecycle.clone()));
+    // Without a timer hyper ignores the header timeout and panics on the first ping.
+    builder
+        .http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(limits.opening)
+        .max_buf_size(64 << 10);
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .keep_alive_interval(PING)
+        .keep_alive_timeout(PING)
+        .initial_stream_window_size(STREAM_WINDOW)
+        .initial_connection_window_size(CONNECTION_WINDOW)
+        .max_concurrent_streams(STREAMS)
+        .max_header_list_size(HEADERS);
+    builder
+}
+
+#[derive(Clone)]
+struct Connection {
+    protocol: Builder<Tasks>,
+    router: axum::Router,
+    tls: Option<Tls>,
+    opening: Duration,
+    stopping: CancellationToken,
+}
+
+impl Connection {
+    async fn run(&self, stream: TcpStream, peer: SocketAddr) {
+        // Acknowledgements are small and waited for.
+        let _ = stream.set_nodelay(true);
+        let info = TcpConnectInfo {
+            local_addr: stream.local_addr().ok(),
+            remote_addr: Some(peer),
+        };
+        let outcome = match &self.tls {
+            None => self.speak(stream, info).await,
+            Some(tls) => match self.shake_hands(tls, stream).await {
+                Some(Ok(stream)) => self.speak(stream, info).await,
+                Some(Err(error)) => Err(error.into()),
+                None => Ok(()),
+            },
+        };
+        if let Err(error) = outcome {
+            tracing::debug!(%peer, error, "a connection failed");
+        }
+    }
+
+    /// The encrypted stream; none when the process stops first.
+    async fn shake_hands(
+        &self,
+        tls: &Tls,
+        stream: TcpStream,
+    ) -> Option<io::Result<impl AsyncRead + AsyncWrite + Unpin + Send + 'static>> {
+        let handshake = timeout(self.opening, tls.accept(stream));
+        let outcome = self.stopping.run_until_cancelled(handshake).await?;
+        Some(outcome.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())))
+    }
+
+    async fn speak(
+        &self,
+        stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+        info: TcpConnectInfo,
+    ) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+        let service = service_fn(move |mut request: http::Request<Incoming>| {
+            request.extensions_mut().insert(info.clone());
+            self.router.clone().oneshot(request)
+        });
+        let io = TokioIo::new(opening::Opening::new(stream, self.opening));
+        let mut connection = pin!(self.protocol.serve_connection(io, service));
+        tokio::select! {
+            outcome = connection.as_mut() => return outcome,
+            () = self.stopping.cancelled() => connection.as_mut().graceful_shutdown(),
+        }
+        connection.await
+    }
+}
