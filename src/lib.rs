@@ -2,6 +2,7 @@
 
 pub mod cli;
 pub mod config;
+pub mod event;
 pub mod lifecycle;
 pub mod proto;
 pub mod status;

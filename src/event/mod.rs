@@ -1,0 +1,3 @@
+//! What is recorded: pure, without input or output.
+
+pub mod flogo;
