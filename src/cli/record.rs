@@ -138,7 +138,10 @@ impl Report {
 /// [`super::Usage`] when the file cannot be sent; another error when an event was rejected or not
 /// answered.
 pub async fn run(args: Args) -> anyhow::Result<()> {
-    let name = args.file.display().to_string();
+    let name = match args.file.to_str() {
+        Some("-") => "standard input".to_owned(),
+        _ => args.file.display().to_string(),
+    };
     let traffic = read(&args, &name)?;
     let channel = args.server.channel().await?;
     let play = Play {
@@ -156,7 +159,10 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
         bail!("{}: {failure}", args.server.server);
     }
     if played.totals.invalid > 0 {
-        bail!("{} events were rejected", played.totals.invalid);
+        bail!(
+            "events rejected: {}; each is named above",
+            played.totals.invalid
+        );
     }
     Ok(())
 }
@@ -170,8 +176,8 @@ fn read(args: &Args, name: &str) -> anyhow::Result<Traffic> {
         host: args.host.clone(),
         client: traffic::client(),
     });
-    if name == "-" {
-        return Traffic::read("standard input", io::stdin().lock(), fallback.as_ref());
+    if args.file.to_str() == Some("-") {
+        return Traffic::read(name, io::stdin().lock(), fallback.as_ref());
     }
     let file = File::open(&args.file)
         .map_err(|error| super::Usage::error(format!("{name}: {error}; name a readable file")))?;

@@ -1,16 +1,17 @@
 //! The task that holds a stream's conversation and begins a new one when it breaks.
 
-use std::{
-    collections::VecDeque,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 use backon::{BackoffBuilder, ExponentialBuilder};
 use tokio::{sync::mpsc, time};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Code, Status, Streaming, transport::Channel};
 
-use super::{Event, Failure, Notice, Options, Totals, said};
+use super::{
+    Event, Failure, Notice, Options, Totals,
+    outbox::{Next, Outbox},
+    said,
+};
 use crate::proto::{
     Ack, Chunk, RecordRequest, RecordResponse, Welcome, record_request, record_response,
     recorder_client::RecorderClient,
@@ -22,9 +23,6 @@ const WELCOME_WITHIN: Duration = Duration::from_secs(10);
 const UNANSWERED_CHUNKS: usize = 1024;
 /// An ack names every rejected event with a reason.
 const LARGEST_ACK: usize = 64 << 20;
-/// What a chunk has around its events, and an event around its bytes, at most.
-const CHUNK_FRAME: usize = 16;
-const EVENT_FRAME: usize = 8;
 
 pub(super) struct Driver<N> {
     client: RecorderClient<Channel>,
@@ -32,18 +30,11 @@ pub(super) struct Driver<N> {
     events: mpsc::Receiver<Event>,
     /// Nothing more will come from `events`.
     finishing: bool,
-    /// Not in a chunk now; the first `resent` of them were in one that was not answered.
-    waiting: VecDeque<Event>,
-    waiting_bytes: usize,
-    resent: usize,
-    unanswered: VecDeque<Sent>,
+    outbox: Outbox,
     totals: Totals,
+    /// Events that were answered.
+    answered: u64,
     notice: N,
-}
-
-struct Sent {
-    sequence: u64,
-    events: Vec<Event>,
 }
 
 /// An open stream.
@@ -64,13 +55,11 @@ impl<N: FnMut(Notice) + Send> Driver<N> {
     ) -> Self {
         Self {
             client: RecorderClient::new(channel).max_decoding_message_size(LARGEST_ACK),
+            outbox: Outbox::new(options.chunk_events),
             options,
             events,
             finishing: false,
-            waiting: VecDeque::new(),
-            waiting_bytes: 0,
-            resent: 0,
-            unanswered: VecDeque::new(),
+            answered: 0,
             totals: Totals::default(),
             notice,
         }
@@ -89,8 +78,8 @@ impl<N: FnMut(Notice) + Send> Driver<N> {
             let Err(cause) = self.converse().await else {
                 return Ok(self.totals);
             };
-            self.take_back();
-            let answered = self.answered();
+            self.outbox.take_back();
+            let answered = self.answered;
             let since = match outage {
                 Some((since, before)) if before == answered => since,
                 _ => {
@@ -116,12 +105,8 @@ impl<N: FnMut(Notice) + Send> Driver<N> {
     async fn converse(&mut self) -> Result<(), Status> {
         let mut talk = self.open().await?;
         loop {
-            while talk.max_unanswered > self.unanswered.len()
-                && let Some((events, resent)) = self.next_chunk(talk.max_chunk_bytes)
-            {
-                self.send(&mut talk, events, resent);
-            }
-            if self.finishing && self.waiting.is_empty() && self.unanswered.is_empty() {
+            self.send(&mut talk);
+            if self.finishing && self.outbox.waiting() == 0 && self.outbox.unanswered() == 0 {
                 break;
             }
             // Both are cancel safe: a message or an event that is not returned is not consumed.
@@ -130,9 +115,9 @@ impl<N: FnMut(Notice) + Send> Driver<N> {
                     Some(response) => self.hear(response),
                     None => return Err(Status::unavailable("the server closed the stream")),
                 },
-                event = self.events.recv(), if !self.finishing && !self.full(talk.max_chunk_bytes) => {
+                event = self.events.recv(), if !self.finishing && !self.outbox.full(talk.max_chunk_bytes) => {
                     match event {
-                        Some(event) => self.wait(event),
+                        Some(event) => self.take(event),
                         None => self.finishing = true,
                     }
                 }
@@ -186,53 +171,39 @@ impl<N: FnMut(Notice) + Send> Driver<N> {
         })
     }
 
-    fn wait(&mut self, event: Event) {
+    fn take(&mut self, event: Event) {
         self.totals.events += 1;
-        self.waiting_bytes += event.encoded.len() + EVENT_FRAME;
-        self.waiting.push_back(event);
+        self.outbox.push(event);
     }
 
-    /// Whether what waits makes a chunk.
-    fn full(&self, max_chunk_bytes: usize) -> bool {
-        self.waiting.len() >= self.options.chunk_events
-            || self.waiting_bytes + CHUNK_FRAME >= max_chunk_bytes
-    }
-
-    /// The events of the next chunk, and whether they were sent before. A chunk that is not full
-    /// goes only when the server has nothing to answer, so chunks grow while it is busy.
-    fn next_chunk(&mut self, max_chunk_bytes: usize) -> Option<(Vec<Event>, bool)> {
-        let idle = self.unanswered.is_empty() && self.events.is_empty();
-        let ripe = self.resent > 0 || self.full(max_chunk_bytes) || self.finishing || idle;
-        if !ripe {
-            return None;
+    /// Sends what is due. A chunk that is not full goes only when the server has nothing to answer,
+    /// so chunks grow while it is busy.
+    fn send(&mut self, talk: &mut Conversation) {
+        while self.outbox.unanswered() < talk.max_unanswered {
+            let idle = self.outbox.unanswered() == 0 && self.events.is_empty();
+            let (events, resent) = match self
+                .outbox
+                .next(talk.max_chunk_bytes, self.finishing || idle)
+            {
+                Some(Next::Chunk { events, resent }) => (events, resent),
+                Some(Next::Oversized(event)) => {
+                    self.reject_oversized(&event, talk.max_chunk_bytes);
+                    continue;
+                }
+                None => return,
+            };
+            talk.sequence += 1;
+            let chunk = Chunk {
+                sequence: talk.sequence,
+                resent,
+                events: events.iter().map(|event| event.encoded.clone()).collect(),
+            };
+            // There is room for every unanswered chunk; a stream that is closed says why when read.
+            let _ = talk.requests.try_send(RecordRequest {
+                message: Some(record_request::Message::Chunk(chunk)),
+            });
+            self.outbox.sent(talk.sequence, events);
         }
-        let resent = self.resent > 0;
-        let most = if resent {
-            self.resent
-        } else {
-            self.waiting.len()
-        };
-        let most = most.min(self.options.chunk_events.max(1));
-        let mut room = max_chunk_bytes.saturating_sub(CHUNK_FRAME);
-        let mut events = Vec::with_capacity(most);
-        while events.len() < most
-            && let Some(event) = self.waiting.pop_front()
-        {
-            let size = event.encoded.len() + EVENT_FRAME;
-            if size > room && !events.is_empty() {
-                self.waiting.push_front(event);
-                break;
-            }
-            self.waiting_bytes -= size;
-            self.resent = self.resent.saturating_sub(1);
-            if size > room {
-                self.reject_oversized(&event, max_chunk_bytes);
-                continue;
-            }
-            room -= size;
-            events.push(event);
-        }
-        (!events.is_empty()).then_some((events, resent))
     }
 
     fn reject_oversized(&mut self, event: &Event, max_chunk_bytes: usize) {
@@ -245,24 +216,12 @@ impl<N: FnMut(Notice) + Send> Driver<N> {
                 event.encoded.len()
             ),
         });
-        (self.notice)(Notice::Answered(1));
+        self.progress(1);
     }
 
-    fn send(&mut self, talk: &mut Conversation, events: Vec<Event>, resent: bool) {
-        talk.sequence += 1;
-        let chunk = Chunk {
-            sequence: talk.sequence,
-            resent,
-            events: events.iter().map(|event| event.encoded.clone()).collect(),
-        };
-        // There is room for every unanswered chunk; a stream that is closed says why when read.
-        let _ = talk.requests.try_send(RecordRequest {
-            message: Some(record_request::Message::Chunk(chunk)),
-        });
-        self.unanswered.push_back(Sent {
-            sequence: talk.sequence,
-            events,
-        });
+    fn progress(&mut self, answered: u64) {
+        self.answered += answered;
+        (self.notice)(Notice::Answered(answered));
     }
 
     fn hear(&mut self, response: RecordResponse) {
@@ -274,12 +233,7 @@ impl<N: FnMut(Notice) + Send> Driver<N> {
 
     fn settle(&mut self, ack: &Ack) {
         let mut answered = 0;
-        while let Some(sent) = self.unanswered.front()
-            && sent.sequence <= ack.through_sequence
-        {
-            let Some(sent) = self.unanswered.pop_front() else {
-                break;
-            };
+        while let Some(sent) = self.outbox.answered(ack.through_sequence) {
             answered += sent.events.len() as u64;
             for rejection in ack
                 .rejections
@@ -299,35 +253,15 @@ impl<N: FnMut(Notice) + Send> Driver<N> {
         self.totals.skipped += ack.skipped;
         self.totals.superseded += ack.superseded;
         self.totals.invalid += ack.invalid;
-        (self.notice)(Notice::Answered(answered));
-    }
-
-    /// Puts every unanswered event back in front of those that wait.
-    fn take_back(&mut self) {
-        while let Some(sent) = self.unanswered.pop_back() {
-            for event in sent.events.into_iter().rev() {
-                self.resent += 1;
-                self.waiting_bytes += event.encoded.len() + EVENT_FRAME;
-                self.waiting.push_front(event);
-            }
-        }
-    }
-
-    fn answered(&self) -> u64 {
-        let unanswered = self
-            .unanswered
-            .iter()
-            .map(|sent| sent.events.len())
-            .sum::<usize>();
-        self.totals.events - (unanswered + self.waiting.len()) as u64
+        self.progress(answered);
     }
 
     async fn give_up(mut self, cause: Status) -> Failure {
         self.events.close();
         while let Some(event) = self.events.recv().await {
-            self.wait(event);
+            self.take(event);
         }
-        self.totals.unanswered = self.totals.events - self.answered();
+        self.totals.unanswered = self.totals.events - self.answered;
         Failure {
             totals: self.totals,
             cause,

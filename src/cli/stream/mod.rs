@@ -6,6 +6,7 @@
 //! so many bytes, and one chunk being filled.
 
 mod driver;
+mod outbox;
 
 use std::{fmt, time::Duration};
 
@@ -104,7 +105,7 @@ impl fmt::Display for Failure {
         let unanswered = self.totals.unanswered;
         write!(
             f,
-            "{unanswered} events were not answered: {}",
+            "events not answered: {unanswered}: {}",
             said(&self.cause)
         )
     }

@@ -4,7 +4,9 @@
 //! `snapshot`. The whole input is read and checked before anything is sent, so it has to fit into
 //! memory: about its size on disk.
 
-use std::{collections::HashMap, io::BufRead, ops::Not};
+mod events;
+
+use std::{collections::HashMap, io::BufRead};
 
 use anyhow::Context;
 use bytes::Bytes;
@@ -13,8 +15,8 @@ use serde::Deserialize;
 
 use super::Usage;
 use crate::{
-    event::flogo::{FlowState, Step, Time},
-    proto::{Event, FlowEnded, FlowStarted, Hello, StepRecorded, event::Kind},
+    event::flogo::{FlowState, Step},
+    proto::{Event, Hello, event::Kind},
 };
 
 /// Everything one file holds.
@@ -120,8 +122,12 @@ impl Reader {
         }
         let body = Bytes::from(request.body);
         let read = match request.path.as_str() {
-            "/v1/instances/start" => FlowState::parse(&body).map(|state| self.flow(state, started)),
-            "/v1/instances/end" => FlowState::parse(&body).map(|state| self.flow(state, ended)),
+            "/v1/instances/start" => {
+                FlowState::parse(&body).map(|state| self.flow(state, events::started))
+            }
+            "/v1/instances/end" => {
+                FlowState::parse(&body).map(|state| self.flow(state, events::ended))
+            }
             "/v1/instances/steps" => Step::parse(&body).map(|step| self.step(step, body)),
             "/v1/instances/snapshot" => {
                 self.snapshots += 1;
@@ -160,7 +166,7 @@ impl Reader {
 
     fn step(&mut self, step: Step, body: Bytes) -> (Kind, Result<usize, String>) {
         self.instance(&step.instance_id);
-        (recorded(&step, body), Err(step.instance_id))
+        (events::recorded(&step, body), Err(step.instance_id))
     }
 
     fn instance(&mut self, id: &str) -> &mut Option<usize> {
@@ -206,61 +212,6 @@ impl Reader {
 #[must_use]
 pub fn client() -> String {
     concat!("flowtrail-cli/", env!("CARGO_PKG_VERSION")).to_owned()
-}
-
-fn started(state: FlowState) -> Kind {
-    Kind::Started(FlowStarted {
-        flow_input: Some(state.flow_input()),
-        instance_id: state.instance_id,
-        start_time: Some(timestamp(state.start_time)),
-        end_time: Some(timestamp(state.end_time)),
-        flow_name: Some(state.flow_name),
-        status: Some(state.status),
-        original_instance_id: Some(state.original_instance_id),
-        parent_instance_id: None,
-        parent_flow_name: None,
-        misc: None,
-    })
-}
-
-fn ended(state: FlowState) -> Kind {
-    Kind::Ended(FlowEnded {
-        instance_id: state.instance_id,
-        // An end that does not say when its attempt began belongs to the newest one.
-        start_time: state
-            .start_time
-            .is_zero()
-            .not()
-            .then(|| timestamp(state.start_time)),
-        end_time: Some(timestamp(state.end_time)),
-        status: Some(state.status),
-        flow_output: state.outputs,
-        flow_name: Some(state.flow_name),
-    })
-}
-
-fn recorded(step: &Step, body: Bytes) -> Kind {
-    Kind::Step(StepRecorded {
-        instance_id: step.instance_id.clone(),
-        step_id: step.step_id,
-        start_time: Some(timestamp(step.start_time)),
-        end_time: Some(timestamp(step.end_time)),
-        task_name: Some(step.task_name.clone()),
-        status: Some(step.status.clone()),
-        flow_name: Some(step.flow_name.clone()),
-        subflow_id: Some(step.subflow_id.clone()),
-        rerun: Some(step.rerun),
-        parent_step_id: None,
-        step_data: Some(body),
-        misc: None,
-    })
-}
-
-fn timestamp(time: Time) -> prost_types::Timestamp {
-    prost_types::Timestamp {
-        seconds: time.seconds,
-        nanos: time.nanos,
-    }
 }
 
 #[cfg(test)]
@@ -324,15 +275,5 @@ mod tests {
             r#"{"method":"POST","path":"/v1/instances/end","body":"{\"user_id\":1}"}"#,
             "f:2: body: user_id: has to be a text, is 1",
         );
-    }
-
-    #[test]
-    fn an_end_without_a_start_time_names_no_attempt() {
-        let state = FlowState::parse(&Bytes::from_static(b"{}")).expect("a state");
-        let Kind::Ended(end) = ended(state) else {
-            unreachable!("an end makes an end")
-        };
-        assert_eq!(end.start_time, None);
-        assert!(end.end_time.is_some());
     }
 }
