@@ -85,7 +85,12 @@ pub struct Args {
     #[arg(long, help_heading = "Sending")]
     pub fresh_ids: bool,
     /// Form of the result
-    #[arg(long, value_name = "FORM", default_value = "table")]
+    #[arg(
+        long,
+        value_name = "FORM",
+        default_value = "table",
+        help_heading = "Output"
+    )]
     pub output: Output,
 }
 
@@ -156,7 +161,11 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
         &[Report::new(&played, traffic.snapshots * args.repeat)],
     )?;
     if let Some(failure) = played.failures.first() {
-        bail!("{}: {failure}", args.server.server);
+        bail!(
+            "{}: {failure}; see to the server or --server and play the file again, which stores \
+             nothing twice",
+            args.server.server
+        );
     }
     if played.totals.invalid > 0 {
         bail!(
