@@ -1,5 +1,6 @@
 //! flowtrail: the execution history of flow engines, kept in PostgreSQL.
 
+pub mod app;
 pub mod cli;
 pub mod config;
 pub mod control;

@@ -5,6 +5,7 @@
 //! texts hold no NUL, its indexed texts fit an index, its times fit PostgreSQL.
 
 mod check;
+pub mod flogo;
 mod time;
 
 pub use check::{INDEXED_TEXT_BYTES, Invalid, Reason, indexed_text, text};
