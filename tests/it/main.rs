@@ -5,3 +5,4 @@ mod control;
 mod ops;
 mod server;
 mod support;
+mod tls;
