@@ -24,13 +24,13 @@ pub struct ServerOptions {
     )]
     pub server: String,
     /// CA certificates that the server's was signed by (PEM); by default the system's
-    #[arg(long, value_name = "FILE", env = "FLOWTRAIL_TLS_CA")]
+    #[arg(long, value_name = "FILE", env = "FLOWTRAIL_SERVER_CA")]
     pub tls_ca: Option<PathBuf>,
     /// Certificate to show to the server (PEM)
     #[arg(
         long,
         value_name = "FILE",
-        env = "FLOWTRAIL_TLS_CERT",
+        env = "FLOWTRAIL_CLIENT_CERT",
         requires = "tls_key"
     )]
     pub tls_cert: Option<PathBuf>,
@@ -38,7 +38,7 @@ pub struct ServerOptions {
     #[arg(
         long,
         value_name = "FILE",
-        env = "FLOWTRAIL_TLS_KEY",
+        env = "FLOWTRAIL_CLIENT_KEY",
         requires = "tls_cert"
     )]
     pub tls_key: Option<PathBuf>,

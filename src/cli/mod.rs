@@ -95,8 +95,12 @@ impl Cli {
 pub fn environment() -> anyhow::Result<()> {
     match dotenvy::from_path(".env") {
         Err(dotenvy::Error::Io(error)) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+        // The line itself may hold a password.
+        Err(dotenvy::Error::LineParse(..)) => Err(Usage::error(
+            ".env: a line is not NAME=value; put a value with blanks or quotes into single quotes",
+        )),
         Err(error) => Err(Usage::error(format!(
-            ".env: {error}; write it as lines NAME=value or remove it"
+            ".env: {error}; make it readable or remove it"
         ))),
         Ok(()) => Ok(()),
     }

@@ -56,6 +56,9 @@ fn table(rows: &[Fields]) -> String {
             other => other.to_string(),
         }));
     }
+    for column in table.column_iter_mut() {
+        column.set_padding((0, 2));
+    }
     table.trim_fmt()
 }
 

@@ -162,8 +162,8 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
     )?;
     if let Some(failure) = played.failures.first() {
         bail!(
-            "{}: {failure}; see to the server or --server and play the file again, which stores \
-             nothing twice",
+            "{}: {failure}; see to the server or --server and play the file \
+             again",
             args.server.server
         );
     }

@@ -65,7 +65,8 @@ impl Listener {
     /// Follows the table until `end` is cancelled. While the database is away the toggles keep what
     /// was read last, and it is tried again with growing pauses.
     ///
-    /// `end` should come after the lanes have drained: what they write is still decided by toggles.
+    /// Cancel `end` after the lanes have drained, since toggles still decide until then, and before
+    /// `Lifecycle::join` is out of patience if this runs as one of its tasks.
     pub async fn run(self, end: CancellationToken) {
         end.run_until_cancelled(self.follow()).await;
     }

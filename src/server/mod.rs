@@ -28,7 +28,7 @@ use tonic::transport::server::TcpConnectInfo;
 use tower::ServiceExt as _;
 
 pub use patience::patience;
-pub use tls::Tls;
+pub use tls::{Error as TlsError, Tls};
 
 use crate::lifecycle::Lifecycle;
 
@@ -56,7 +56,7 @@ pub enum Error {
     },
     /// A file for TLS cannot be used: the command was called wrongly.
     #[error("{0}")]
-    Tls(#[from] tls::Error),
+    Tls(#[from] TlsError),
 }
 
 fn bind_remedy(error: &io::Error) -> &'static str {

@@ -1,10 +1,12 @@
 //! A gRPC message that has begun must be complete in time.
 //!
 //! A sender may be silent between two messages for ever. In the middle of one it holds memory that
-//! others wait for, so what it may take for a message is limited. Only time spent waiting for the
-//! sender counts: a reader that does not ask, because it is held back itself, costs nobody
-//! anything. When the time is over this one body fails with DEADLINE_EXCEEDED; the connection and
-//! its other streams go on.
+//! others wait for, so what it may take for a message is limited. When the time is over this one
+//! body fails with DEADLINE_EXCEEDED; the connection and its other streams go on.
+//!
+//! Only time spent waiting for the sender counts, from a poll that found nothing to the next bytes:
+//! a reader that does not ask, because it is held back itself, costs nobody anything. (So a reader
+//! should not poll, give up, do something long and come back.)
 
 use std::{
     pin::Pin,

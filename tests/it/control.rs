@@ -192,7 +192,7 @@ async fn the_last_snapshot_stays_in_force_while_the_table_cannot_be_read() {
     assert!(!followed.toggles.persistence("acme", "orders"));
     let mut text = String::new();
     encode(&mut text, &registry).expect("metrics");
-    let failed = r#"flowtrail_toggles_reload_failures_total{reason="Statement"}"#;
+    let failed = r#"flowtrail_toggles_reload_failures_total{reason="statement"}"#;
     assert!(text.contains(failed), "{text}");
     assert!(text.contains("flowtrail_toggles_apps 1"), "{text}");
     let seconds = text

@@ -11,3 +11,4 @@ mod ops;
 mod record;
 mod server;
 mod support;
+mod tls;

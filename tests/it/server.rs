@@ -1,14 +1,12 @@
-//! The port: protocols, certificates, rubbish, limits and the stop.
+//! The port: protocols, rubbish, limits and the stop.
 
-use std::{path::PathBuf, time::Duration};
+use std::{net::SocketAddr, time::Duration};
 
 use axum::{Router, routing::get};
 use flowtrail::{
     lifecycle::Lifecycle,
     server::{self, Limits, Listener, Tls},
 };
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
-use tempfile::TempDir;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpStream,
@@ -16,19 +14,21 @@ use tokio::{
 };
 use tonic::{
     service::Routes,
-    transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity},
+    transport::{Channel, Endpoint},
 };
 use tonic_health::pb::{HealthCheckRequest, health_client::HealthClient};
 
 const PATIENCE: Duration = Duration::from_secs(10);
+/// What a message may take here.
+const MESSAGE: Duration = Duration::from_millis(300);
 
-struct Served {
-    address: std::net::SocketAddr,
+pub(crate) struct Served {
+    pub(crate) address: SocketAddr,
     lifecycle: Lifecycle,
 }
 
 impl Served {
-    async fn start(tls: Option<Tls>, limits: Limits) -> Self {
+    pub(crate) async fn start(tls: Option<Tls>, limits: Limits) -> Self {
         let lifecycle = Lifecycle::default();
         let listener = Listener::bind("127.0.0.1:0".parse().expect("an address"), tls)
             .await
@@ -37,6 +37,7 @@ impl Served {
         let (_reporter, health) = tonic_health::server::health_reporter();
         let router = Routes::new(health)
             .into_axum_router()
+            .layer(server::patience(MESSAGE))
             .merge(Router::new().route("/hello", get(async || "hello")));
         lifecycle.spawn(server::serve(listener, router, limits, lifecycle.clone()));
         Self { address, lifecycle }
@@ -57,21 +58,23 @@ impl Served {
         answer
     }
 
-    async fn healthy(&self) -> bool {
+    pub(crate) async fn healthy(&self) -> bool {
         let endpoint = Endpoint::from_shared(format!("http://{}", self.address));
         healthy(endpoint.expect("a URL").connect().await)
             .await
             .is_ok()
     }
 
-    async fn stop(self) {
+    pub(crate) async fn stop(self) {
         self.lifecycle.stop();
         assert!(self.lifecycle.join(PATIENCE).await, "tasks were left");
         assert!(TcpStream::connect(self.address).await.is_err());
     }
 }
 
-async fn healthy(channel: Result<Channel, tonic::transport::Error>) -> Result<(), String> {
+pub(crate) async fn healthy(
+    channel: Result<Channel, tonic::transport::Error>,
+) -> Result<(), String> {
     let service = String::new();
     let mut client = HealthClient::new(channel.map_err(|error| format!("{error:?}"))?);
     let check = timeout(PATIENCE, client.check(HealthCheckRequest { service })).await;
@@ -157,129 +160,21 @@ async fn a_stop_ends_idle_connections_of_every_protocol() {
     drop(silent);
 }
 
-/// Certificates of one test.
-struct Authority {
-    directory: TempDir,
-    issuer: CertifiedIssuer<'static, KeyPair>,
-}
-
-impl Authority {
-    fn new() -> Self {
-        let mut params = CertificateParams::new(Vec::new()).expect("no names");
-        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        let key = KeyPair::generate().expect("a key");
-        let issuer = CertifiedIssuer::self_signed(params, key).expect("a CA");
-        let directory = tempfile::tempdir().expect("a directory");
-        std::fs::write(directory.path().join("ca.pem"), issuer.pem()).expect("written");
-        Self { directory, issuer }
-    }
-
-    fn file(&self, name: &str) -> PathBuf {
-        self.directory.path().join(name)
-    }
-
-    /// Certificate and key, in PEM and as files `NAME.pem` and `NAME.key`.
-    fn issue(&self, name: &str) -> (String, String) {
-        let params = CertificateParams::new(vec!["localhost".into()]).expect("a name");
-        let key = KeyPair::generate().expect("a key");
-        let certificate = params.signed_by(&key, &self.issuer).expect("a certificate");
-        let (certificate, key) = (certificate.pem(), key.serialize_pem());
-        std::fs::write(self.file(&format!("{name}.pem")), &certificate).expect("written");
-        std::fs::write(self.file(&format!("{name}.key")), &key).expect("written");
-        (certificate, key)
-    }
-
-    fn load(&self, client_ca: Option<&str>) -> Result<Tls, String> {
-        let client_ca = client_ca.map(|name| self.file(name));
-        Tls::load(
-            &self.file("server.pem"),
-            &self.file("server.key"),
-            client_ca.as_deref(),
-        )
-        .map_err(|error| error.to_string())
-    }
-
-    async fn call(&self, served: &Served, identity: Option<Identity>) -> Result<(), String> {
-        let mut tls =
-            ClientTlsConfig::new().ca_certificate(Certificate::from_pem(self.issuer.pem()));
-        if let Some(identity) = identity {
-            tls = tls.identity(identity);
-        }
-        let url = format!("https://localhost:{}", served.address.port());
-        let endpoint = Endpoint::from_shared(url).expect("a URL");
-        let endpoint = endpoint
-            .tls_config(tls)
-            .map_err(|error| format!("{error:?}"))?;
-        healthy(endpoint.connect().await).await
-    }
-}
-
 #[tokio::test]
-async fn tls_serves_who_trusts_it_and_nobody_in_plain_text() {
-    let authority = Authority::new();
-    authority.issue("server");
-    let tls = authority.load(None).expect("certificates");
-    let served = Served::start(Some(tls), Limits::new(8)).await;
-    authority
-        .call(&served, None)
-        .await
-        .expect("a trusted server");
-    let stranger = Authority::new();
-    stranger.call(&served, None).await.expect_err("another CA");
-    assert!(!served.healthy().await);
+async fn a_message_that_stops_in_the_middle_is_told_so() {
+    let served = Served::start(None, Limits::new(8)).await;
+    let mut stream = served.connect().await;
+    let head = "POST /grpc.health.v1.Health/Check HTTP/1.1\r\nhost: here\r\n\
+        content-type: application/grpc\r\ncontent-length: 100\r\nconnection: close\r\n\r\n";
+    let begun = [head.as_bytes(), &[0, 0, 0, 0, 95, 10]].concat();
+    stream.write_all(&begun).await.expect("writes");
+    let mut answer = vec![0; 1024];
+    let read = timeout(PATIENCE, stream.read(&mut answer)).await;
+    let length = read.expect("in time").expect("an answer");
+    let answer = String::from_utf8_lossy(&answer[..length]);
+    assert!(answer.contains("grpc-status: 4"), "{answer}");
+    assert!(served.healthy().await);
     served.stop().await;
-}
-
-#[tokio::test]
-async fn a_client_ca_admits_only_its_own() {
-    let authority = Authority::new();
-    authority.issue("server");
-    let stranger = Authority::new();
-    let tls = authority.load(Some("ca.pem")).expect("certificates");
-    let served = Served::start(Some(tls), Limits::new(8)).await;
-    let (certificate, key) = authority.issue("client");
-    let own = Identity::from_pem(certificate, key);
-    authority
-        .call(&served, Some(own))
-        .await
-        .expect("its own client");
-    authority
-        .call(&served, None)
-        .await
-        .expect_err("no certificate");
-    let (certificate, key) = stranger.issue("client");
-    let other = Identity::from_pem(certificate, key);
-    authority
-        .call(&served, Some(other))
-        .await
-        .expect_err("another CA");
-    served.stop().await;
-}
-
-#[test]
-fn a_file_that_cannot_be_used_is_named_with_the_remedy() {
-    let authority = Authority::new();
-    let check = |client_ca: Option<&str>, words: &[&str]| {
-        let error = authority.load(client_ca).expect_err("unusable");
-        for word in words {
-            assert!(error.contains(word), "{word}: {error}");
-        }
-        assert!(!error.contains('\n'), "{error}");
-    };
-    check(None, &["server.pem", "No such file", "certificate chain"]);
-    let (certificate, _) = authority.issue("server");
-    std::fs::write(authority.file("server.pem"), "rubbish").expect("written");
-    check(None, &["server.pem", "there is none in it"]);
-    std::fs::write(authority.file("server.pem"), certificate).expect("written");
-    std::fs::write(authority.file("server.key"), "").expect("written");
-    check(None, &["server.key", "private key"]);
-    let (_, other) = authority.issue("other");
-    std::fs::write(authority.file("server.key"), other).expect("written");
-    check(None, &["server.pem", "server.key", "made for"]);
-    authority.issue("server");
-    std::fs::write(authority.file("empty.pem"), "").expect("written");
-    check(Some("empty.pem"), &["empty.pem", "CA certificates"]);
-    check(Some("missing.pem"), &["missing.pem", "CA certificates"]);
 }
 
 #[tokio::test]

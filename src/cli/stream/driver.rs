@@ -34,6 +34,8 @@ pub(super) struct Driver<N> {
     totals: Totals,
     /// Events that were answered.
     answered: u64,
+    /// Since when nothing was achieved: no answer, and no welcome while there is nothing to answer.
+    outage: Option<Instant>,
     notice: N,
 }
 
@@ -60,6 +62,7 @@ impl<N: FnMut(Notice) + Send> Driver<N> {
             events,
             finishing: false,
             answered: 0,
+            outage: None,
             totals: Totals::default(),
             notice,
         }
@@ -73,26 +76,19 @@ impl<N: FnMut(Notice) + Send> Driver<N> {
             .without_max_times()
             .with_jitter();
         let mut delays = backoff.build();
-        let mut outage: Option<(Instant, u64)> = None;
         loop {
             let Err(cause) = self.converse().await else {
                 return Ok(self.totals);
             };
             self.outbox.take_back();
-            let answered = self.answered;
-            let since = match outage {
-                Some((since, before)) if before == answered => since,
-                _ => {
-                    let since = Instant::now();
-                    outage = Some((since, answered));
-                    delays = backoff.build();
-                    if !final_word(&cause) && !self.options.retry_for.is_zero() {
-                        let cause = said(&cause);
-                        (self.notice)(Notice::Interrupted { cause });
-                    }
-                    since
+            if self.outage.is_none() {
+                delays = backoff.build();
+                if !final_word(&cause) && !self.options.retry_for.is_zero() {
+                    let cause = said(&cause);
+                    (self.notice)(Notice::Interrupted { cause });
                 }
-            };
+            }
+            let since = *self.outage.get_or_insert_with(Instant::now);
             let left = self.options.retry_for.saturating_sub(since.elapsed());
             if final_word(&cause) || left.is_zero() {
                 return Err(self.give_up(cause).await);
@@ -104,6 +100,9 @@ impl<N: FnMut(Notice) + Send> Driver<N> {
     /// One stream, from hello to the server's OK.
     async fn converse(&mut self) -> Result<(), Status> {
         let mut talk = self.open().await?;
+        if self.outbox.waiting() == 0 {
+            self.outage = None;
+        }
         loop {
             self.send(&mut talk);
             if self.finishing && self.outbox.waiting() == 0 && self.outbox.unanswered() == 0 {
@@ -220,7 +219,11 @@ impl<N: FnMut(Notice) + Send> Driver<N> {
     }
 
     fn progress(&mut self, answered: u64) {
+        if answered == 0 {
+            return;
+        }
         self.answered += answered;
+        self.outage = None;
         (self.notice)(Notice::Answered(answered));
     }
 
