@@ -140,9 +140,10 @@ async fn assemble(
         metrics: metrics.clone(),
         standing: Arc::clone(&standing),
     };
-    let lanes = lanes.into_iter().enumerate().map(|(number, parts)| {
-        lifecycle.spawn(Lane::new(number, parts, options.clone()).run())
-    });
+    let lanes = lanes
+        .into_iter()
+        .enumerate()
+        .map(|(number, parts)| lifecycle.spawn(Lane::new(number, parts, options.clone()).run()));
     let last = CancellationToken::new();
     lifecycle.spawn(follow(lanes.collect(), last.clone(), lifecycle.clone()));
     lifecycle.spawn(listener.run(last.clone()));
@@ -190,7 +191,13 @@ async fn prepare(connector: &Connector, config: &Config, ours: bool) -> anyhow::
         state => anyhow::ensure!(state.usable(), "{state}"),
     }
     let findings = pg::check(connector, connections).await?;
-    for Finding { subject, level, found, remedy } in findings {
+    for Finding {
+        subject,
+        level,
+        found,
+        remedy,
+    } in findings
+    {
         let remedy = remedy.unwrap_or_default();
         match level {
             Level::Ok => {}
@@ -203,11 +210,7 @@ async fn prepare(connector: &Connector, config: &Config, ours: bool) -> anyhow::
 
 /// Waits for the lanes to end, and then ends what serves them. A lane that ends while the service
 /// takes events has failed: the service stops rather than take events it cannot write.
-async fn follow(
-    lanes: Vec<JoinHandle<Option<()>>>,
-    last: CancellationToken,
-    lifecycle: Lifecycle,
-) {
+async fn follow(lanes: Vec<JoinHandle<Option<()>>>, last: CancellationToken, lifecycle: Lifecycle) {
     let ended = futures_util::future::join_all(lanes.into_iter().map(|lane| async {
         let failed = lane.into_future().await.is_err();
         if failed || !lifecycle.stopping().is_cancelled() {
@@ -225,16 +228,24 @@ fn probe(budget: Budget, standing: Arc<Standing>, toggles: Toggles) -> Probe {
     Arc::new(move || {
         let trouble = standing.trouble();
         let toggles_age = toggles.age();
-        let reason = trouble.as_ref().filter(|_| budget.is_full()).map(|trouble| {
-            let remedy = trouble.remedy.unwrap_or("events wait until it is back");
-            format!("the queue is full and the database cannot be written to; {remedy}")
-        });
+        let reason = trouble
+            .as_ref()
+            .filter(|_| budget.is_full())
+            .map(|trouble| {
+                let remedy = trouble.remedy.unwrap_or("events wait until it is back");
+                format!("the queue is full and the database cannot be written to; {remedy}")
+            });
         let database = match trouble {
             Some(trouble) => format!("down: {}", trouble.class),
             None if toggles_age > STALE => "down: silence".to_owned(),
             None => "up".to_owned(),
         };
-        Readiness { ready: reason.is_none(), reason, database, toggles_age }
+        Readiness {
+            ready: reason.is_none(),
+            reason,
+            database,
+            toggles_age,
+        }
     })
 }
 
@@ -248,9 +259,11 @@ struct Doors {
 impl Doors {
     async fn open(listen: &config::Listen) -> Result<Self, server::Error> {
         let tls = match (&listen.tls_cert, &listen.tls_key) {
-            (Some(certificate), Some(key)) => {
-                Some(Tls::load(certificate, key, listen.tls_client_ca.as_deref())?)
-            }
+            (Some(certificate), Some(key)) => Some(Tls::load(
+                certificate,
+                key,
+                listen.tls_client_ca.as_deref(),
+            )?),
             _ => None,
         };
         let main = Listener::bind(listen.listen, tls.clone()).await?;

@@ -1,52 +1,46 @@
 //! `flowtrail check`: what stands in the way of working with a database, and what to do about it.
 
-use std::io::{self, Write as _};
-
-use clap::{Args, ValueEnum};
-
-use super::Usage;
+use super::{
+    Usage,
+    output::{self, Output},
+};
 use crate::{
     config::Database,
-    pg::{self, Connector, Finding, Level},
+    pg::{self, Connector, Level},
 };
 
 /// Connections of one server besides its pool: two lanes and the toggles' listener.
 const BESIDES_THE_POOL: usize = 3;
 
+const EXAMPLES: &str = "\
+Examples:
+  Before the first serve, and whenever something is odd
+    flowtrail check --database-url postgresql://flowtrail@db.example/history
+  For a script: what must be put right
+    flowtrail check --output json | jq '.[] | select(.level == \"failure\")'";
+
 /// Look at a database before it is used: reachable, right version, tables, privileges, settings
-#[derive(Args, Clone, Debug)]
-pub struct Check {
+#[derive(clap::Args, Clone, Debug)]
+#[command(after_help = EXAMPLES)]
+pub struct Args {
     /// The database to look at.
     #[command(flatten)]
     pub database: Database,
     /// Form of the list
     #[arg(long, value_name = "FORM", default_value = "table")]
-    pub output: Form,
-}
-
-/// How the findings are printed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Form {
-    /// For people
-    Table,
-    /// One JSON array
-    Json,
+    pub output: Output,
 }
 
 /// Prints the findings on standard output.
 ///
 /// # Errors
 /// [`Usage`] without a database URL; a line that counts the failures when there is one.
-pub async fn run(args: &Check) -> anyhow::Result<()> {
+pub async fn run(args: Args) -> anyhow::Result<()> {
     let connector = Connector::configured(&args.database)?.ok_or_else(|| {
         Usage::error("no database to look at; give --database-url or --database-url-file")
     })?;
     let findings = pg::check(&connector, args.database.pool_size + BESIDES_THE_POOL).await?;
-    match print(args.output, &findings) {
-        // Whoever read the list has seen enough.
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {}
-        printed => printed?,
-    }
+    output::rows(args.output, &findings)?;
     let failures = findings
         .iter()
         .filter(|finding| finding.level == Level::Failure)
@@ -57,24 +51,4 @@ pub async fn run(args: &Check) -> anyhow::Result<()> {
         findings.len()
     );
     Ok(())
-}
-
-fn print(form: Form, findings: &[Finding]) -> io::Result<()> {
-    let mut out = anstream::stdout().lock();
-    if form == Form::Json {
-        serde_json::to_writer_pretty(&mut out, findings)?;
-        return writeln!(out);
-    }
-    for finding in findings {
-        let level = match finding.level {
-            Level::Ok => "ok",
-            Level::Warning => "warning",
-            Level::Failure => "FAILURE",
-        };
-        writeln!(out, "{level:8} {:20} {}", finding.subject, finding.found)?;
-        if let Some(remedy) = &finding.remedy {
-            writeln!(out, "{:29} -> {remedy}", "")?;
-        }
-    }
-    out.flush()
 }

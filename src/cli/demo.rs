@@ -22,6 +22,7 @@ use super::{
 use crate::{
     app::{self, Running},
     config::Config,
+    ops::telemetry,
 };
 
 const TRAFFIC: &str = include_str!("../../demo/recorder-traffic.jsonl");
@@ -99,10 +100,9 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
             "demo talks to itself without TLS on --listen; leave --tls-cert and --grpc-listen out",
         ));
     }
-    let address = listen.listen;
-    let running = app::start(args.config.clone())
-        .await
-        .map_err(|error| explained(error, address))?;
+    args.config.check().map_err(Usage::error)?;
+    telemetry::start(&args.config.log)?;
+    let running = app::start(args.config.clone()).await?;
     let shown = show(&running, args.flows).await;
     if shown.is_ok() && !args.once {
         say(&format!(
@@ -111,25 +111,8 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
         ))?;
         stopped_by_hand().await?;
     }
-    running.stop().await;
-    shown
-}
-
-/// A port that is taken, in words that help.
-fn explained(error: anyhow::Error, address: SocketAddr) -> anyhow::Error {
-    let taken = error.chain().any(|cause| {
-        cause
-            .downcast_ref::<io::Error>()
-            .is_some_and(|error| error.kind() == io::ErrorKind::AddrInUse)
-    });
-    if taken {
-        anyhow::anyhow!(
-            "{address} is taken by another program; stop that one or use --listen 127.0.0.1:0, \
-             which takes a free port"
-        )
-    } else {
-        error
-    }
+    let stopped = running.stop().await;
+    shown.and(stopped)
 }
 
 async fn show(running: &Running, flows: u64) -> anyhow::Result<()> {

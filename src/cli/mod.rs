@@ -24,6 +24,8 @@ use std::{borrow::Cow, fmt, io::Write, process::ExitCode};
 
 use clap::{Parser, Subcommand};
 
+use crate::{ops::telemetry, pg, server};
+
 const EXAMPLES: &str = "\
 Examples:
   See it work: a server of its own, recorded flows, what was stored
@@ -135,7 +137,15 @@ pub fn exit(outcome: &anyhow::Result<()>) -> ExitCode {
             let line = format!("{error:#}").replace('\n', " ");
             // Nobody reads it, then the status alone has to say it.
             drop(writeln!(anstream::stderr(), "flowtrail: {line}"));
-            ExitCode::from(if error.is::<Usage>() { 2 } else { 1 })
+            ExitCode::from(if called_wrongly(error) { 2 } else { 1 })
         }
     }
+}
+
+/// Whether the command line or the environment is at fault, as opposed to the world.
+fn called_wrongly(error: &anyhow::Error) -> bool {
+    error.is::<Usage>()
+        || matches!(error.downcast_ref(), Some(pg::Error::Url(_)))
+        || matches!(error.downcast_ref(), Some(server::Error::Tls(_)))
+        || matches!(error.downcast_ref(), Some(telemetry::Error::Filter { .. }))
 }

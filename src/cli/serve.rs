@@ -1,8 +1,9 @@
 //! `flowtrail serve`: the service, until it is asked to stop.
 
+use clap::{CommandFactory as _, parser::ValueSource};
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::Usage;
+use super::{Cli, Usage, output};
 use crate::{app, config::Config, ops::telemetry};
 
 const EXAMPLES: &str = "\
@@ -37,11 +38,13 @@ pub struct Args {
 pub async fn run(args: Args) -> anyhow::Result<()> {
     args.config.check().map_err(Usage::error)?;
     if args.print_config {
-        return super::output::text(&args.config.to_string());
+        return print_config();
     }
     telemetry::start(&args.config.log)?;
-    let (mut terminate, mut interrupt) =
-        (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    let (mut terminate, mut interrupt) = (
+        signal(SignalKind::terminate())?,
+        signal(SignalKind::interrupt())?,
+    );
     let running = tokio::select! {
         running = app::start(args.config) => running?,
         _ = terminate.recv() => return Ok(()),
@@ -63,4 +66,36 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
     };
     anyhow::ensure!(!failed, "the service stopped by itself; its log says why");
     stopped
+}
+
+/// The options as the command line was understood, each with where it comes from.
+fn print_config() -> anyhow::Result<()> {
+    let command = Cli::command();
+    let matches = command.clone().get_matches();
+    let (Some(command), Some(matches)) = (
+        command.find_subcommand("serve"),
+        matches.subcommand_matches("serve"),
+    ) else {
+        return Ok(());
+    };
+    let mut lines = Vec::new();
+    for option in command.get_arguments() {
+        let (Some(name), Some(_)) = (option.get_env(), option.get_long()) else {
+            continue;
+        };
+        let id = option.get_id().as_str();
+        let value = match matches.get_raw(id).and_then(|mut values| values.next()) {
+            Some(_) if option.is_hide_env_values_set() => "(hidden)".into(),
+            Some(value) => value.to_string_lossy(),
+            None => "".into(),
+        };
+        let origin = match matches.value_source(id) {
+            Some(ValueSource::CommandLine) => "command line",
+            Some(ValueSource::EnvVariable) => "environment",
+            Some(_) => "default",
+            None => "not set",
+        };
+        lines.push(format!("{}={value}  # {origin}", name.to_string_lossy()));
+    }
+    output::text(&lines.join("\n"))
 }

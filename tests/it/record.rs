@@ -108,6 +108,7 @@ impl Recorder for Scripted {
                         persistence_enabled: true,
                         max_chunk_bytes: 1 << 20,
                         max_event_bytes: 1 << 20,
+                        max_chunk_events: 10_000,
                         max_unanswered_chunks: 4,
                     })
                 }

@@ -68,6 +68,8 @@ fn check(hello: &Hello) -> Result<Source, Status> {
 mod tests {
     use super::*;
 
+    type Change = fn(&mut Hello);
+
     #[test]
     fn a_hello_names_user_and_app_in_texts_that_fit() {
         let good = Hello {
@@ -76,7 +78,6 @@ mod tests {
             ..Hello::default()
         };
         assert!(check(&good).is_ok());
-        type Change = fn(&mut Hello);
         let check = |change: Change, field: &str| {
             let mut hello = good.clone();
             change(&mut hello);

@@ -207,6 +207,7 @@ mod tests {
     use super::*;
     use crate::proto;
 
+    #[expect(clippy::unnecessary_wraps, reason = "what the fields hold")]
     fn time(seconds: i64) -> Option<prost_types::Timestamp> {
         Some(prost_types::Timestamp {
             seconds,
@@ -300,9 +301,10 @@ mod tests {
         assert_eq!(end.output, Some(&b"out"[..]));
     }
 
+    type Change = fn(&mut proto::StepRecorded);
+
     #[test]
     fn an_invalid_event_names_its_field() {
-        type Change = fn(&mut proto::StepRecorded);
         let check = |change: Change, reason, field: &str| {
             let mut step = full_step();
             change(&mut step);
