@@ -6,6 +6,8 @@
 mod cluster;
 mod database;
 mod programs;
+mod service;
+mod stream;
 #[cfg(test)]
 mod tests;
 mod watchdog;
@@ -13,4 +15,6 @@ mod watchdog;
 pub(crate) use cluster::Cluster;
 pub(crate) use database::{TestDatabase, connect, database, empty_database, options};
 pub(crate) use programs::{dump, psql};
+pub(crate) use service::{Program, config, http, serve};
+pub(crate) use stream::{Stream, events, hello};
 pub(crate) use watchdog::Watchdog;

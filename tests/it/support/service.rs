@@ -1,0 +1,132 @@
+//! The service under test: in this process, or as the program with a process of its own.
+
+use std::{
+    net::SocketAddr,
+    process::{Child, Command, Stdio},
+    time::{Duration, Instant},
+};
+
+use clap::Parser as _;
+use flowtrail::{
+    app::{self, Running},
+    config::Config,
+};
+
+/// What `serve` takes, as a program of one option group.
+#[derive(clap::Parser)]
+struct Options {
+    #[command(flatten)]
+    config: Config,
+}
+
+/// The options of `serve` for `database_url`, a free port, and `more` flags.
+pub(crate) fn config(database_url: &str, more: &[&str]) -> Config {
+    let mut words = vec![
+        "serve",
+        "--listen",
+        "127.0.0.1:0",
+        "--database-url",
+        database_url,
+    ];
+    words.extend(more);
+    Options::try_parse_from(words)
+        .expect("options of serve")
+        .config
+}
+
+/// The service in this process.
+pub(crate) async fn serve(database_url: &str, more: &[&str]) -> Running {
+    app::start(config(database_url, more))
+        .await
+        .expect("the service starts")
+}
+
+/// The program in a process of its own, killed when dropped.
+pub(crate) struct Program {
+    child: Child,
+    pub(crate) address: SocketAddr,
+}
+
+impl Program {
+    /// `flowtrail serve` on a free port with `flags`; returns when `/readyz` says so.
+    pub(crate) async fn serve(flags: &[&str]) -> Self {
+        let address = free_address();
+        let child = Command::new(env!("CARGO_BIN_EXE_flowtrail"))
+            .args(["serve", "--listen", &address.to_string()])
+            .args(flags)
+            .stdout(Stdio::null())
+            .stderr(Stdio::inherit())
+            .spawn()
+            .expect("the program starts");
+        let program = Self { child, address };
+        let deadline = Instant::now() + Duration::from_secs(60);
+        while !program.ready().await {
+            assert!(Instant::now() < deadline, "not ready within 60 s");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        program
+    }
+
+    /// What `/readyz` says; false also when nobody answers.
+    pub(crate) async fn ready(&self) -> bool {
+        http(self.address, "/readyz")
+            .await
+            .is_some_and(|(status, _)| status == 200)
+    }
+
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// SIGKILL.
+    pub(crate) fn kill9(&mut self) {
+        self.child.kill().expect("it runs");
+        self.child.wait().expect("it ends");
+    }
+
+    /// SIGTERM; answers with the exit status.
+    pub(crate) async fn terminate(&mut self) -> Option<i32> {
+        let pid = self.pid().to_string();
+        Command::new("kill")
+            .args(["-TERM", &pid])
+            .status()
+            .expect("kill runs");
+        let deadline = Instant::now() + Duration::from_secs(60);
+        loop {
+            if let Some(status) = self.child.try_wait().expect("a child") {
+                return status.code();
+            }
+            assert!(
+                Instant::now() < deadline,
+                "not stopped within 60 s of SIGTERM"
+            );
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+}
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// An address nobody listens on just now.
+fn free_address() -> SocketAddr {
+    let socket = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
+    socket.local_addr().expect("an address")
+}
+
+/// `GET path`: status and body, or nothing when nobody answers.
+pub(crate) async fn http(address: SocketAddr, path: &str) -> Option<(u16, String)> {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    let mut socket = tokio::net::TcpStream::connect(address).await.ok()?;
+    let request = format!("GET {path} HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n");
+    socket.write_all(request.as_bytes()).await.ok()?;
+    let mut text = String::new();
+    socket.read_to_string(&mut text).await.ok()?;
+    let status = text.split(' ').nth(1)?.parse().ok()?;
+    let body = text.split_once("\r\n\r\n").map_or("", |(_, body)| body);
+    Some((status, body.to_owned()))
+}

@@ -1,0 +1,127 @@
+//! A recorder stream driven by hand, message by message.
+
+use std::net::SocketAddr;
+
+use flowtrail::proto::{
+    Ack, Chunk, Event, Hello, RecordRequest, RecordResponse, Welcome, event::Kind,
+    record_request::Message as Request, record_response::Message as Response,
+    recorder_client::RecorderClient,
+};
+use prost::Message as _;
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::{Status, Streaming};
+
+/// Both halves of a stream.
+pub(crate) struct Stream {
+    /// Dropping it half-closes.
+    pub(crate) requests: Option<mpsc::Sender<RecordRequest>>,
+    pub(crate) responses: Streaming<RecordResponse>,
+    sequence: u64,
+}
+
+/// A hello of `acme` from one host.
+pub(crate) fn hello(app: &str) -> Hello {
+    Hello {
+        user: "acme".into(),
+        app: app.into(),
+        app_version: "1.0.0".into(),
+        host: "desk-1".into(),
+        client: "test".into(),
+    }
+}
+
+/// `kinds` as the encoded events of a chunk.
+pub(crate) fn events(kinds: impl IntoIterator<Item = Kind>) -> Vec<bytes::Bytes> {
+    let encode = |kind| Event { kind: Some(kind) }.encode_to_vec().into();
+    kinds.into_iter().map(encode).collect()
+}
+
+impl Stream {
+    /// A stream without a hello.
+    pub(crate) async fn open(address: SocketAddr) -> Self {
+        let mut client = RecorderClient::connect(format!("http://{address}"))
+            .await
+            .expect("the service answers");
+        let (requests, queue) = mpsc::channel(64);
+        let responses = client
+            .record(ReceiverStream::new(queue))
+            .await
+            .expect("a stream");
+        Self {
+            requests: Some(requests),
+            responses: responses.into_inner(),
+            sequence: 0,
+        }
+    }
+
+    /// A stream that has said hello and was welcomed.
+    pub(crate) async fn greet(address: SocketAddr, hello: Hello) -> (Self, Welcome) {
+        let mut stream = Self::open(address).await;
+        stream.say(Request::Hello(hello)).await;
+        match stream.next().await {
+            Ok(Some(Response::Welcome(welcome))) => (stream, welcome),
+            other => panic!("a welcome, not {other:?}"),
+        }
+    }
+
+    pub(crate) async fn say(&mut self, message: Request) {
+        let request = RecordRequest {
+            message: Some(message),
+        };
+        // a server that has ended the stream says why in its last response
+        let _ = self
+            .requests
+            .as_ref()
+            .expect("not half-closed")
+            .send(request)
+            .await;
+    }
+
+    /// Sends a chunk under the next sequence, which it returns.
+    pub(crate) async fn chunk(&mut self, kinds: impl IntoIterator<Item = Kind>) -> u64 {
+        self.sequence += 1;
+        let chunk = Chunk {
+            sequence: self.sequence,
+            resent: false,
+            events: events(kinds),
+        };
+        self.say(Request::Chunk(chunk)).await;
+        self.sequence
+    }
+
+    /// The next response; none at the OK end.
+    pub(crate) async fn next(&mut self) -> Result<Option<Response>, Status> {
+        let response = self.responses.message().await?;
+        Ok(response.map(|response| response.message.expect("a message")))
+    }
+
+    /// The next ack; what else comes before it is passed over.
+    pub(crate) async fn ack(&mut self) -> Ack {
+        loop {
+            match self.next().await {
+                Ok(Some(Response::Ack(ack))) => return ack,
+                Ok(Some(_)) => {}
+                other => panic!("an ack, not {other:?}"),
+            }
+        }
+    }
+
+    /// Half-closes and adds up the acks until the end, which must be OK.
+    pub(crate) async fn finish(mut self) -> Ack {
+        self.requests = None;
+        let mut sum = Ack::default();
+        while let Some(response) = self.next().await.expect("an OK end") {
+            if let Response::Ack(ack) = response {
+                sum.through_sequence = ack.through_sequence;
+                sum.recorded += ack.recorded;
+                sum.completed += ack.completed;
+                sum.skipped += ack.skipped;
+                sum.superseded += ack.superseded;
+                sum.invalid += ack.invalid;
+                sum.rejections.extend(ack.rejections);
+            }
+        }
+        sum
+    }
+}
