@@ -6,7 +6,6 @@
 mod cluster;
 mod database;
 mod programs;
-#[cfg(test)]
 mod tests;
 mod watchdog;
 
