@@ -5,11 +5,15 @@ use std::{
     os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
     sync::atomic::{AtomicU32, Ordering},
+    time::Duration,
 };
 
 use flowtrail::{
-    config,
-    pg::embedded::{Embedded, Error, Missing},
+    cli, config,
+    pg::{
+        embedded::{Embedded, Error, Missing},
+        migrate,
+    },
 };
 use rustix::process::{Pid, Signal, geteuid, kill_process};
 use tokio_postgres::Client;
@@ -45,15 +49,19 @@ impl DataDir {
     }
 
     async fn start(&self) -> Result<Embedded, Error> {
-        // the server is found through its directory, never through a URL
-        let mut database = support::options("");
-        database.database_url = None;
-        Embedded::start(&self.options(), &database).await
+        Embedded::start(&self.options(), &no_url()).await
     }
 
     fn pid(&self) -> Pid {
         let file = fs::read_to_string(self.path.join("postgres/data/postmaster.pid")).unwrap();
         Pid::from_raw(file.lines().next().unwrap().parse().unwrap()).unwrap()
+    }
+}
+
+fn no_url() -> config::Database {
+    config::Database {
+        database_url: None,
+        ..support::options("")
     }
 }
 
@@ -117,10 +125,24 @@ async fn a_killed_server_is_started_again_with_its_rows() {
     let dir = DataDir::new("data");
     let embedded = dir.start().await.unwrap();
     keep_one_row(&embedded).await;
+    // a session that is at work does not notice, and holds up the next server
+    let busy = client(&embedded).await;
+    let query = busy.simple_query("select count(*) from generate_series(1, 4000000)");
+    assert!(
+        tokio::time::timeout(Duration::from_millis(100), query)
+            .await
+            .is_err()
+    );
     kill_process(dir.pid(), Signal::KILL).unwrap();
     drop(embedded);
+    // the number is somebody else's meanwhile
+    let file = dir.path.join("postgres/data/postmaster.pid");
+    let text = fs::read_to_string(&file).unwrap();
+    let (_, rest) = text.split_once('\n').unwrap();
+    fs::write(&file, format!("{}\n{rest}", std::process::id())).unwrap();
 
     let embedded = dir.start().await.unwrap();
+    assert!(!embedded.adopted());
     assert_eq!(kept(&embedded).await, 1);
     embedded.stop().await.unwrap();
 }
@@ -176,9 +198,7 @@ async fn programs_that_are_not_there_are_said_before_anything_is_made() {
     let dir = DataDir::new("data");
     let mut options = dir.options();
     options.pg_bin = Some(PathBuf::from("/usr/share"));
-    let error = Embedded::start(&options, &support::options(""))
-        .await
-        .unwrap_err();
+    let error = Embedded::start(&options, &no_url()).await.unwrap_err();
     assert!(
         matches!(error, Error::Missing(Missing::Named(_))),
         "{error}"
@@ -238,4 +258,25 @@ fn break_configuration(data_dir: &Path) {
     let file = data_dir.join("postgres/data/postgresql.conf");
     let text = fs::read_to_string(&file).unwrap();
     fs::write(&file, text + "\nno_such_setting = 1\n").unwrap();
+}
+
+#[tokio::test]
+async fn the_command_migrates_it_and_leaves_it_stopped() {
+    let dir = DataDir::new("data");
+    let args = |dry_run| cli::migrate::Args {
+        database: no_url(),
+        embedded: dir.options(),
+        dry_run,
+        print: false,
+    };
+    cli::migrate::run(args(true)).await.unwrap();
+    assert!(!dir.path.exists());
+    cli::migrate::run(args(false)).await.unwrap();
+    assert!(!dir.path.join("postgres/data/postmaster.pid").exists());
+    cli::migrate::run(args(true)).await.unwrap();
+
+    let embedded = dir.start().await.unwrap();
+    let state = migrate::state(&client(&embedded).await).await.unwrap();
+    assert_eq!(state, migrate::State::Current);
+    embedded.stop().await.unwrap();
 }

@@ -2,4 +2,4 @@
 set search_path = '';
 set client_min_messages = warning;
 set statement_timeout = 0;
-set lock_timeout = '1min';
+set lock_timeout = '10s';

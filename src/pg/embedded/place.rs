@@ -96,6 +96,8 @@ impl Place {
         command
             .current_dir(&self.home)
             .stdin(Stdio::null())
+            // PostgreSQL would tell systemd that the service is ready when only its database is
+            .env_remove("NOTIFY_SOCKET")
             .process_group(0);
         if let Some(account) = &self.account {
             account.apply(&mut command);

@@ -31,6 +31,13 @@ pub(super) struct Server {
     child: Option<Child>,
 }
 
+/// What a server says that finds sessions of a killed one still at work; they end with their
+/// statement. The cluster's messages are English, because its locale is C.
+const ORPHANS: &str = "pre-existing shared memory block";
+
+/// How long they are left alone before the next try.
+const ORPHANS_PAUSE: Duration = Duration::from_millis(500);
+
 /// What happens to somebody who connects.
 enum Answer {
     Ready,
@@ -66,10 +73,12 @@ impl Server {
             };
             if ended.is_some() {
                 child = None;
-                // it gives way to another server of this cluster, which will be asked again
-                if !running(place) {
+                if said().contains(ORPHANS) {
+                    tokio::time::sleep(ORPHANS_PAUSE).await;
+                } else if !running(place) {
                     return Err(Error::Start { said: said(), log });
                 }
+                // otherwise it gave way to another server of this cluster, which will be asked again
             }
             if quiet_since.elapsed() > PATIENCE {
                 return Err(Error::Silent {

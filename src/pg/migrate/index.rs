@@ -74,9 +74,8 @@ pub(super) async fn run(client: &Client, report: &mut impl FnMut(&str)) -> Resul
         let told = format!("index {name}");
         report(&told);
         let statement = |error| Error::statement(told.clone(), &error);
-        // waiting for transactions that began before holds nobody up, so it may take its time
         client
-            .batch_execute("set lock_timeout = 0")
+            .batch_execute(include_str!("../../../sql/migrations/run/patient.sql"))
             .await
             .map_err(statement)?;
         if found == Found::Invalid {

@@ -12,11 +12,7 @@ mod index;
 mod script;
 mod steps;
 
-use std::{
-    fmt::{self, Write as _},
-    sync::mpsc,
-    time::Duration,
-};
+use std::{fmt, sync::mpsc, time::Duration};
 
 use tokio_postgres::{AsyncMessage, Client};
 
@@ -210,9 +206,7 @@ pub async fn migrate(
         .await
         .map_err(|error| Error::statement("releasing the lock".to_owned(), &error))?;
     for warning in warnings.try_iter() {
-        let mut line = "warning: ".to_owned();
-        let _ = line.write_str(&warning);
-        report(&line);
+        report(&format!("warning: {warning}"));
     }
     Ok(Outcome { applied, state })
 }
