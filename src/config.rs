@@ -30,6 +30,47 @@ pub struct Config {
     pub log: Log,
 }
 
+impl Config {
+    /// What no single option can see.
+    ///
+    /// # Errors
+    /// One sentence naming the options and the remedy.
+    pub fn check(&self) -> Result<(), String> {
+        let ingest = &self.ingest;
+        for (name, number) in [
+            ("--lanes", ingest.lanes),
+            ("--batch-rows", ingest.batch_rows),
+            ("--max-unanswered-chunks", ingest.max_unanswered_chunks),
+            ("--pool-size", self.database.pool_size),
+            ("--max-connections", self.listen.max_connections),
+            ("--max-streams", self.listen.max_streams),
+        ] {
+            if number == 0 {
+                return Err(format!("{name} is 0; it must be at least 1"));
+            }
+        }
+        if ingest.max_chunk_bytes > MAX_CHUNK_BYTES {
+            return Err("--max-chunk-bytes is over 64MiB; split chunks instead".to_owned());
+        }
+        if ingest.max_event_bytes > ingest.max_chunk_bytes {
+            return Err(
+                "--max-event-bytes is over --max-chunk-bytes; an event must fit into a chunk"
+                    .to_owned(),
+            );
+        }
+        let least = 4 * ingest.max_chunk_bytes;
+        if ingest.queue_bytes < least {
+            return Err(format!(
+                "--queue-bytes must be at least four times --max-chunk-bytes, {least} bytes"
+            ));
+        }
+        Ok(())
+    }
+}
+
+/// The largest chunk that can be allowed.
+const MAX_CHUNK_BYTES: usize = 64 << 20;
+
 /// Where the server listens and what it allows there.
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Listening")]

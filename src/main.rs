@@ -1,3 +1,21 @@
 //! The `flowtrail` program.
 
-fn main() {}
+use std::process::ExitCode;
+
+use anyhow::Context;
+use clap::Parser;
+use flowtrail::cli::{self, Cli};
+
+fn main() -> ExitCode {
+    cli::exit(&run())
+}
+
+fn run() -> anyhow::Result<()> {
+    cli::environment()?;
+    let cli = Cli::parse();
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .context("the runtime cannot start")?
+        .block_on(cli.run())
+}

@@ -1,6 +1,6 @@
 //! `flowtrail apps`: which apps have their history recorded.
 
-use clap::{Args, Subcommand};
+use clap::Subcommand;
 use serde::Serialize;
 use tonic::transport::Channel;
 
@@ -14,8 +14,8 @@ use crate::proto::{self, ListAppsRequest, SetAppRequest, apps_client::AppsClient
 const MAX_ANSWER: usize = 256 << 20;
 
 /// Shows and decides which apps are recorded
-#[derive(Args, Clone, Debug)]
-pub struct Apps {
+#[derive(clap::Args, Clone, Debug)]
+pub struct Args {
     #[command(subcommand)]
     command: Command,
 }
@@ -36,7 +36,7 @@ enum Command {
     Disable(Decision),
 }
 
-#[derive(Args, Clone, Debug)]
+#[derive(clap::Args, Clone, Debug)]
 struct Decision {
     /// Name of the app
     app: String,
@@ -47,7 +47,7 @@ struct Decision {
     terms: Terms,
 }
 
-#[derive(Args, Clone, Debug)]
+#[derive(clap::Args, Clone, Debug)]
 struct Terms {
     /// Form of the output
     #[arg(long, value_name = "FORM", default_value = "table")]
@@ -66,20 +66,18 @@ struct Row {
     recorded: bool,
 }
 
-impl Apps {
-    /// Asks the server and prints the apps concerned.
-    ///
-    /// # Errors
-    /// One line when the server cannot be reached or refuses.
-    pub async fn run(&self) -> anyhow::Result<()> {
-        let (apps, terms) = match &self.command {
-            Command::List { user, terms } => (list(user.clone(), terms).await?, terms),
-            Command::Enable(decision) => (set(decision, true).await?, &decision.terms),
-            Command::Disable(decision) => (set(decision, false).await?, &decision.terms),
-        };
-        let rows: Vec<Row> = apps.into_iter().map(Row::from).collect();
-        output::rows(terms.output, &rows)
-    }
+/// Asks the server and prints the apps concerned.
+///
+/// # Errors
+/// One line when the server cannot be reached or refuses.
+pub async fn run(args: Args) -> anyhow::Result<()> {
+    let (apps, terms) = match &args.command {
+        Command::List { user, terms } => (list(user.clone(), terms).await?, terms),
+        Command::Enable(decision) => (set(decision, true).await?, &decision.terms),
+        Command::Disable(decision) => (set(decision, false).await?, &decision.terms),
+    };
+    let rows: Vec<Row> = apps.into_iter().map(Row::from).collect();
+    output::rows(terms.output, &rows)
 }
 
 async fn list(user: Option<String>, terms: &Terms) -> anyhow::Result<Vec<proto::App>> {

@@ -2,12 +2,111 @@
 //!
 //! Standard output is data, standard error is talk. A failure is one line with its remedy; the
 //! exit status is 2 when the command was called wrongly and 1 when it could not be carried out.
+//!
+//! Shared by the commands: `client` reaches a server, `output` prints rows, `stream` sends events,
+//! `traffic`, `fresh` and `play` make them from recorded requests.
 
 pub mod apps;
+pub mod check;
 pub mod client;
+pub mod completions;
+pub mod demo;
+pub mod fresh;
+pub mod migrate;
 pub mod output;
+pub mod play;
+pub mod record;
+pub mod serve;
+pub mod stream;
+pub mod traffic;
 
-use std::{borrow::Cow, fmt, process::ExitCode};
+use std::{borrow::Cow, fmt, io::Write, process::ExitCode};
+
+use clap::{Parser, Subcommand};
+
+use crate::{ops::telemetry, pg, server};
+
+const EXAMPLES: &str = "\
+Examples:
+  See it work: a server of its own, recorded flows, what was stored
+    flowtrail demo
+  Play recorded traffic to a server
+    flowtrail record --server http://127.0.0.1:9190 traffic.jsonl
+
+Every command has examples of its own: flowtrail help COMMAND
+Options can also be set by the environment variables that help names; a file .env in the working
+directory is read first and does not replace variables that are set.
+
+Exit status: 0 done, 1 could not be done, 2 called wrongly.";
+
+/// The execution history of flow engines, kept in PostgreSQL
+///
+/// Engines stream what happened over gRPC; flowtrail writes it to PostgreSQL, acknowledges only what
+/// is durable, and lets operators switch history on and off per app while everything runs.
+#[derive(Debug, Parser)]
+#[command(name = "flowtrail", version, after_help = EXAMPLES, propagate_version = true)]
+#[command(arg_required_else_help = true, max_term_width = 100)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// A command is a module of the same name with `Args` and `run`, and one line here.
+macro_rules! commands {
+    ($($name:ident => $module:ident,)*) => {
+        #[derive(Debug, Subcommand)]
+        enum Command {
+            $($name(Box<$module::Args>),)*
+        }
+
+        impl Command {
+            async fn run(self) -> anyhow::Result<()> {
+                match self {
+                    $(Self::$name(args) => $module::run(*args).await,)*
+                }
+            }
+        }
+    };
+}
+
+commands! {
+    Serve => serve,
+    Demo => demo,
+    Migrate => migrate,
+    Check => check,
+    Apps => apps,
+    Record => record,
+    Completions => completions,
+}
+
+impl Cli {
+    /// Carries out the command.
+    ///
+    /// # Errors
+    /// [`Usage`] when it was called wrongly, any other error when it could not be carried out.
+    pub async fn run(self) -> anyhow::Result<()> {
+        self.command.run().await
+    }
+}
+
+/// Takes the variables of a file `.env` in the working directory that are not set yet. Only for the
+/// beginning of the program: no other thread may run.
+///
+/// # Errors
+/// [`Usage`] when the file is there and cannot be read.
+pub fn environment() -> anyhow::Result<()> {
+    match dotenvy::from_path(".env") {
+        Err(dotenvy::Error::Io(error)) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+        // The line itself may hold a password.
+        Err(dotenvy::Error::LineParse(..)) => Err(Usage::error(
+            ".env: a line is not NAME=value; put a value with blanks or quotes into single quotes",
+        )),
+        Err(error) => Err(Usage::error(format!(
+            ".env: {error}; make it readable or remove it"
+        ))),
+        Ok(()) => Ok(()),
+    }
+}
 
 /// The command was called with something that cannot work: exit status 2.
 #[derive(Debug)]
@@ -36,8 +135,17 @@ pub fn exit(outcome: &anyhow::Result<()>) -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             let line = format!("{error:#}").replace('\n', " ");
-            anstream::eprintln!("flowtrail: {line}");
-            ExitCode::from(if error.is::<Usage>() { 2 } else { 1 })
+            // Nobody reads it, then the status alone has to say it.
+            drop(writeln!(anstream::stderr(), "flowtrail: {line}"));
+            ExitCode::from(if called_wrongly(error) { 2 } else { 1 })
         }
     }
+}
+
+/// Whether the command line or the environment is at fault, as opposed to the world.
+fn called_wrongly(error: &anyhow::Error) -> bool {
+    error.is::<Usage>()
+        || matches!(error.downcast_ref(), Some(pg::Error::Url(_)))
+        || matches!(error.downcast_ref(), Some(server::Error::Tls(_)))
+        || matches!(error.downcast_ref(), Some(telemetry::Error::Filter { .. }))
 }

@@ -35,6 +35,14 @@ pub fn rows<T: Serialize>(output: Output, rows: &[T]) -> anyhow::Result<()> {
     if text.is_empty() {
         return Ok(());
     }
+    self::text(&text)
+}
+
+/// Prints `text` and a line end, in the same way.
+///
+/// # Errors
+/// When standard output cannot be written.
+pub fn text(text: &str) -> anyhow::Result<()> {
     let mut stdout = anstream::stdout().lock();
     match writeln!(stdout, "{text}").and_then(|()| stdout.flush()) {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error.into()),

@@ -1,18 +1,36 @@
-//! PostgreSQL: how it is reached.
+//! PostgreSQL: how it is reached, and what to do when it refuses.
+//!
+//! Stands below the slices that run statements and imports nothing of ours but `config`. From a
+//! database URL ([`Options`]) to one connection ([`Connector`]) or a few for queries ([`pool`]); from
+//! an error to its remedy ([`Error`], [`Retry`]).
+//!
+//! Invariants: no connection is waited for longer than `--connect-timeout`, authentication included;
+//! a message of the server reaches `on_message` before any answer that follows it; no password is in
+//! an error, in a log line or in a `Debug`; an error is one line that ends in what to do.
+//!
+//! Not here: the statements of the slices; a second try (whoever holds the work decides, by
+//! [`Retry`]); anything read from libpq's environment variables.
 
-pub mod connect;
-pub mod pool;
+pub mod binary;
+mod check;
+mod connect;
+pub mod embedded;
+mod errors;
+pub mod migrate;
+mod options;
+mod passfile;
+mod pool;
+mod refusal;
+mod retry;
+mod tls;
+mod words;
 
+pub use deadpool_postgres::Pool;
+
+pub use check::{Finding, Level, check};
 pub use connect::Connector;
-pub use pool::{Pool, pool};
-
-/// Why the database cannot be reached.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// The URL is not one, or the server did not let us in.
-    #[error("the database cannot be reached")]
-    Driver(#[from] tokio_postgres::Error),
-    /// Nobody answered in time.
-    #[error("the database did not answer in time")]
-    Timeout,
-}
+pub use errors::Error;
+pub use options::{Options, Session, Target};
+pub use pool::{forsake, pool};
+pub use refusal::Refusal;
+pub use retry::{Retry, is_stale, verdict, verdict_of};

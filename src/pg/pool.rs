@@ -1,21 +1,147 @@
-//! Connections for queries.
+//! A few connections for queries and housekeeping.
 
-use deadpool_postgres::{Manager, Runtime};
-use tokio_postgres::NoTls;
+use std::{
+    future::Future,
+    io,
+    pin::Pin,
+    task::{Context, Poll},
+};
 
-use super::Connector;
-use crate::config;
+use deadpool_postgres::{Connect, Manager, ManagerConfig, Pool, RecyclingMethod, Runtime};
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    task::JoinHandle,
+};
+use tokio_postgres::{AsyncMessage, Client, Config, NoTls, config::SslMode, types::Type};
 
-/// Connections for queries and housekeeping.
-pub type Pool = deadpool_postgres::Pool;
+use super::{Connector, Error};
+use crate::config::Database;
 
-/// A pool over `connector`.
-pub fn pool(connector: &Connector, options: &config::Database) -> Pool {
-    Pool::builder(Manager::new(connector.config.clone(), NoTls))
-        .max_size(options.pool_size)
-        .runtime(Runtime::Tokio1)
-        .wait_timeout(Some(options.connect_timeout))
-        .create_timeout(Some(options.connect_timeout))
-        .build()
-        .expect("a runtime is named")
+/// A pool of `--pool-size` connections, made when they are first needed. Each has UTC, an empty
+/// search_path and `--statement-timeout`, and is asked for a sign of life before it is handed out.
+///
+/// Turn the error of `get` into [`Error`], which knows what each server did.
+pub fn pool(connector: &Connector, settings: &Database) -> Pool {
+    let dial = Dial {
+        connector: connector.clone(),
+        statement_timeout: format!("{}ms", settings.statement_timeout.as_millis()),
+    };
+    // Connections of a pool are compared with nothing: a closed one may still look open for a
+    // moment, and one in a hundred queries then meets the dead server. One round trip ends that.
+    let ways = ManagerConfig {
+        recycling_method: RecyclingMethod::Verified,
+    };
+    let patience = Some(settings.connect_timeout);
+    Pool::builder(Manager::from_connect(
+        connector.options().template(),
+        dial,
+        ways,
+    ))
+    .max_size(settings.pool_size.max(1))
+    .wait_timeout(patience)
+    .recycle_timeout(patience)
+    // The connector has its own limit, and its error says more than a timeout of the pool.
+    .create_timeout(None)
+    .runtime(Runtime::Tokio1)
+    .build()
+    .expect("a runtime is named")
+}
+
+/// Drops the idle connections of `pool` when `error` says that they lead to a server that went away
+/// or became read-only (see [`super::is_stale`]), so that the next `get` makes a fresh one. The
+/// connection that met the error should be dropped with `Object::take`.
+pub fn forsake(pool: &Pool, error: &tokio_postgres::Error) {
+    if super::is_stale(error) {
+        pool.retain(|_, _| false);
+    }
+}
+
+struct Dial {
+    connector: Connector,
+    statement_timeout: String,
+}
+
+impl Dial {
+    async fn dial(&self) -> Result<(Client, JoinHandle<()>), Error> {
+        let (client, task) = self.connector.open("queries", log).await?;
+        client
+            .query_typed(
+                include_str!("../../sql/control/session.sql"),
+                &[(&self.statement_timeout, Type::TEXT)],
+            )
+            .await?;
+        Ok((client, task))
+    }
+}
+
+type Dialled<'a> = Pin<
+    Box<dyn Future<Output = Result<(Client, JoinHandle<()>), tokio_postgres::Error>> + Send + 'a>,
+>;
+
+impl Connect for Dial {
+    fn connect(&self, _: &Config) -> Dialled<'_> {
+        Box::pin(async {
+            match self.dial().await {
+                Ok(dialled) => Ok(dialled),
+                Err(Error::Statement(error)) => Err(error),
+                Err(error) => Err(disguise(error).await),
+            }
+        })
+    }
+}
+
+fn log(message: AsyncMessage) {
+    if let AsyncMessage::Notice(notice) = message {
+        tracing::debug!(
+            notice = notice.message(),
+            code = notice.code().code(),
+            "notice"
+        );
+    }
+}
+
+/// Our error inside one of the driver's, which the pool insists on and nobody but the driver can
+/// make: a connection over a line that fails with it. [`Error`]'s `From` takes it out again.
+async fn disguise(error: Error) -> tokio_postgres::Error {
+    let mut config = Config::new();
+    config.user("nobody").ssl_mode(SslMode::Disable);
+    match config.connect_raw(Broken(Some(error)), NoTls).await {
+        Err(disguised) => disguised,
+        Ok(_) => unreachable!("a broken line was connected"),
+    }
+}
+
+struct Broken(Option<Error>);
+
+impl Broken {
+    fn fail<T>(&mut self) -> Poll<io::Result<T>> {
+        Poll::Ready(Err(self
+            .0
+            .take()
+            .map_or(io::ErrorKind::BrokenPipe.into(), io::Error::other)))
+    }
+}
+
+impl AsyncRead for Broken {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+        _: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        self.get_mut().fail()
+    }
+}
+
+impl AsyncWrite for Broken {
+    fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, _: &[u8]) -> Poll<io::Result<usize>> {
+        self.get_mut().fail()
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.get_mut().fail()
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
 }

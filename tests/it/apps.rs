@@ -271,12 +271,12 @@ async fn without_a_database_calls_are_unavailable_and_a_watch_goes_on() {
 #[derive(clap::Parser)]
 struct Program {
     #[command(flatten)]
-    apps: apps::Apps,
+    apps: apps::Args,
 }
 
 async fn run(arguments: &[&str]) -> anyhow::Result<()> {
     let program = Program::try_parse_from([&["flowtrail"], arguments].concat())?;
-    program.apps.run().await
+    apps::run(program.apps).await
 }
 
 #[tokio::test]

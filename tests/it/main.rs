@@ -1,8 +1,14 @@
-//! Tests against real servers: one program, one private PostgreSQL, a database for each test.
+//! Everything that needs more than one module or a real server: one program, one private PostgreSQL,
+//! a database for each test.
+#![expect(clippy::unwrap_used, reason = "a test that fails here says so")]
 
 mod apps;
+mod architecture;
 mod control;
+mod embedded;
+mod migrate;
 mod ops;
+mod record;
 mod server;
 mod support;
 mod tls;

@@ -1,0 +1,47 @@
+# The ways to build, test and see flowtrail. `make` alone lists them.
+
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+CARGO := cargo
+DEMO_ARGS := $(if $(ONCE),--once) $(if $(FLOWS),--flows $(FLOWS))
+
+.PHONY: help
+help: ## List these targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: demo
+demo: ## See it work: an own PostgreSQL, 10,000 recorded flows (FLOWS=n), then it serves (ONCE=1: stops)
+	@scripts/setup build postgresql
+	$(CARGO) run --release --locked -- demo $(DEMO_ARGS)
+
+.PHONY: build
+build: ## Build target/release/flowtrail
+	@scripts/setup build
+	$(CARGO) build --release --locked
+
+.PHONY: test
+test: ## Check everything: format, lints, documentation, all tests; installs what is missing
+	@scripts/setup build lint test-postgresql
+	$(MAKE) --no-print-directory lint
+	$(CARGO) test --locked --all-targets
+	$(CARGO) test --locked --doc
+
+.PHONY: lint
+lint: ## Check format, lints, documentation and the plain files
+	$(CARGO) fmt --check
+	$(CARGO) clippy --locked --all-targets -- -D warnings
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --no-deps
+	scripts/check
+
+.PHONY: fmt
+fmt: ## Format the sources
+	$(CARGO) fmt
+
+.PHONY: bench
+bench: ## Run the benchmarks
+	@scripts/setup build test-postgresql
+	$(CARGO) bench --locked
+
+.PHONY: clean
+clean: ## Remove what was built
+	$(CARGO) clean

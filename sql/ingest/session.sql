@@ -1,0 +1,10 @@
+-- ingest/session: what a lane's connection insists on; the timeouts are in milliseconds
+select
+  set_config('synchronous_commit', case current_setting('synchronous_commit') when 'off' then 'on' else current_setting('synchronous_commit') end, false),
+  set_config('default_transaction_isolation', 'read committed', false),
+  set_config('timezone', 'UTC', false),
+  set_config('search_path', '', false),
+  set_config('lock_timeout', $1, false),
+  set_config('statement_timeout', $2, false),
+  set_config('idle_in_transaction_session_timeout', '0', false),
+  exists (select from pg_catalog.pg_extension where extname = 'citus') as citus

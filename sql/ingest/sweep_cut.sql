@@ -1,0 +1,5 @@
+-- ingest/sweep_cut: instances cut lately: a writer may not have seen the cut
+select distinct flowinstanceid
+from flowtrail.cuts
+where made_at > now() - interval '2 minutes' and kind <> 'deleted'
+order by flowinstanceid

@@ -1,0 +1,2 @@
+-- applied: the migrations this database had
+select version from flowtrail.migrations order by version;

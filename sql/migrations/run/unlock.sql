@@ -1,0 +1,2 @@
+-- unlock: the next migration may go on
+select pg_advisory_unlock(7308906934570151795);

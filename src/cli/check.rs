@@ -1,0 +1,54 @@
+//! `flowtrail check`: what stands in the way of working with a database, and what to do about it.
+
+use super::{
+    Usage,
+    output::{self, Output},
+};
+use crate::{
+    config::Database,
+    pg::{self, Connector, Level},
+};
+
+/// Connections of one server besides its pool: two lanes and the toggles' listener.
+const BESIDES_THE_POOL: usize = 3;
+
+const EXAMPLES: &str = "\
+Examples:
+  Before the first serve, and whenever something is odd
+    flowtrail check --database-url postgresql://flowtrail@db.example/history
+  For a script: what must be put right
+    flowtrail check --output json | jq '.[] | select(.level == \"failure\")'";
+
+/// Look at a database before it is used: reachable, right version, tables, privileges, settings
+#[derive(clap::Args, Clone, Debug)]
+#[command(after_help = EXAMPLES)]
+pub struct Args {
+    /// The database to look at.
+    #[command(flatten)]
+    pub database: Database,
+    /// Form of the list
+    #[arg(long, value_name = "FORM", default_value = "table")]
+    pub output: Output,
+}
+
+/// Prints the findings on standard output.
+///
+/// # Errors
+/// [`Usage`] without a database URL; a line that counts the failures when there is one.
+pub async fn run(args: Args) -> anyhow::Result<()> {
+    let connector = Connector::configured(&args.database)?.ok_or_else(|| {
+        Usage::error("no database to look at; give --database-url or --database-url-file")
+    })?;
+    let findings = pg::check(&connector, args.database.pool_size + BESIDES_THE_POOL).await?;
+    output::rows(args.output, &findings)?;
+    let failures = findings
+        .iter()
+        .filter(|finding| finding.level == Level::Failure)
+        .count();
+    anyhow::ensure!(
+        failures == 0,
+        "{failures} of {} findings must be put right; the list says how",
+        findings.len()
+    );
+    Ok(())
+}

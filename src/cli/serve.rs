@@ -1,0 +1,101 @@
+//! `flowtrail serve`: the service, until it is asked to stop.
+
+use clap::{CommandFactory as _, parser::ValueSource};
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::{Cli, Usage, output};
+use crate::{app, config::Config, ops::telemetry};
+
+const EXAMPLES: &str = "\
+Examples:
+  An embedded PostgreSQL under ./flowtrail-data
+    flowtrail serve
+  A database of your own, made ready by flowtrail migrate
+    flowtrail serve --database-url 'postgresql://flowtrail@db.example/history?sslmode=verify-full'
+  For other machines, with TLS and clients that show a certificate
+    flowtrail serve --listen 0.0.0.0:9190 --tls-cert server.pem --tls-key server.key --tls-client-ca clients.pem
+
+SIGTERM or Ctrl-C drains: what was taken is written and acknowledged, then the service ends with
+status 0. A second signal, or --shutdown-timeout, ends it at once.";
+
+/// Take events over gRPC and write them to PostgreSQL
+#[derive(clap::Args, Clone, Debug)]
+#[command(after_help = EXAMPLES)]
+pub struct Args {
+    /// Print the options that apply, from flags, environment and defaults, and exit; secrets are hidden
+    #[arg(long)]
+    pub print_config: bool,
+    /// Every option of the service.
+    #[command(flatten)]
+    pub config: Config,
+}
+
+/// Serves until SIGTERM or SIGINT.
+///
+/// # Errors
+/// [`Usage`] for options that cannot work together; one line with its remedy when the service cannot
+/// start, or had to stop before everything was written.
+pub async fn run(args: Args) -> anyhow::Result<()> {
+    args.config.check().map_err(Usage::error)?;
+    if args.print_config {
+        return print_config();
+    }
+    telemetry::start(&args.config.log)?;
+    let (mut terminate, mut interrupt) = (
+        signal(SignalKind::terminate())?,
+        signal(SignalKind::interrupt())?,
+    );
+    let running = tokio::select! {
+        running = app::start(args.config) => running?,
+        _ = terminate.recv() => return Ok(()),
+        _ = interrupt.recv() => return Ok(()),
+    };
+    let lifecycle = running.lifecycle().clone();
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+        () = lifecycle.stopping().cancelled() => {}
+    }
+    let failed = lifecycle.stopping().is_cancelled();
+    let stopping = running.stop();
+    tokio::pin!(stopping);
+    let stopped = tokio::select! {
+        stopped = &mut stopping => stopped,
+        _ = terminate.recv() => { lifecycle.abort(); stopping.await }
+        _ = interrupt.recv() => { lifecycle.abort(); stopping.await }
+    };
+    anyhow::ensure!(!failed, "the service stopped by itself; its log says why");
+    stopped
+}
+
+/// The options as the command line was understood, each with where it comes from.
+fn print_config() -> anyhow::Result<()> {
+    let command = Cli::command();
+    let matches = command.clone().get_matches();
+    let (Some(command), Some(matches)) = (
+        command.find_subcommand("serve"),
+        matches.subcommand_matches("serve"),
+    ) else {
+        return Ok(());
+    };
+    let mut lines = Vec::new();
+    for option in command.get_arguments() {
+        let (Some(name), Some(_)) = (option.get_env(), option.get_long()) else {
+            continue;
+        };
+        let id = option.get_id().as_str();
+        let value = match matches.get_raw(id).and_then(|mut values| values.next()) {
+            Some(_) if option.is_hide_env_values_set() => "(hidden)".into(),
+            Some(value) => value.to_string_lossy(),
+            None => "".into(),
+        };
+        let origin = match matches.value_source(id) {
+            Some(ValueSource::CommandLine) => "command line",
+            Some(ValueSource::EnvVariable) => "environment",
+            Some(_) => "default",
+            None => "not set",
+        };
+        lines.push(format!("{}={value}  # {origin}", name.to_string_lossy()));
+    }
+    output::text(&lines.join("\n"))
+}

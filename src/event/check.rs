@@ -1,0 +1,128 @@
+//! What makes an event invalid, and the checks that texts must pass.
+
+use std::fmt;
+
+/// Bytes of a text that is part of an index, at most: PostgreSQL refuses index rows of about
+/// 2,700 bytes, and three such texts stand in one index.
+pub const INDEXED_TEXT_BYTES: usize = 512;
+
+/// Why an event can never be taken as it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Reason {
+    /// Not an event, or of no kind we know.
+    UnknownKind,
+    /// A required field is empty or not set.
+    MissingField,
+    /// A text with NUL, or not UTF-8.
+    InvalidText,
+    /// An indexed text over [`INDEXED_TEXT_BYTES`].
+    TextTooLong,
+    /// A broken time, or one outside PostgreSQL's range.
+    InvalidTime,
+    /// A step id below zero.
+    InvalidStepId,
+    /// More bytes than the server takes.
+    EventTooLarge,
+    /// The database refused the row.
+    RefusedByDatabase,
+}
+
+/// An invalid event: the reason, and a sentence naming field and remedy.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Invalid {
+    /// What is wrong.
+    pub reason: Reason,
+    /// The field and the remedy; never the value.
+    pub sentence: String,
+}
+
+impl Invalid {
+    /// An invalid event with its sentence.
+    pub fn new(reason: Reason, sentence: impl Into<String>) -> Self {
+        Self {
+            reason,
+            sentence: sentence.into(),
+        }
+    }
+
+    /// A required `field` that is not there.
+    pub fn missing(field: &'static str) -> Self {
+        Self::new(
+            Reason::MissingField,
+            format!("{field} is not set; it is required"),
+        )
+    }
+}
+
+impl fmt::Display for Invalid {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.sentence)
+    }
+}
+
+impl std::error::Error for Invalid {}
+
+/// `bytes` as a text that PostgreSQL can hold.
+///
+/// # Errors
+/// [`Reason::InvalidText`] when it is not UTF-8 or holds NUL.
+pub fn text<'a>(field: &'static str, bytes: &'a [u8]) -> Result<&'a str, Invalid> {
+    let Ok(text) = std::str::from_utf8(bytes) else {
+        return Err(Invalid::new(
+            Reason::InvalidText,
+            format!("{field} is not UTF-8; send texts as UTF-8, other bytes in a payload"),
+        ));
+    };
+    if bytes.contains(&0) {
+        return Err(Invalid::new(
+            Reason::InvalidText,
+            format!("{field} holds a NUL character, which PostgreSQL cannot store; remove it"),
+        ));
+    }
+    Ok(text)
+}
+
+/// Like [`text`], for a column that is or may become part of an index.
+///
+/// # Errors
+/// Those of [`text`], and [`Reason::TextTooLong`].
+pub fn indexed_text<'a>(field: &'static str, bytes: &'a [u8]) -> Result<&'a str, Invalid> {
+    if bytes.len() > INDEXED_TEXT_BYTES {
+        return Err(Invalid::new(
+            Reason::TextTooLong,
+            format!(
+                "{field} has {} bytes; send at most {INDEXED_TEXT_BYTES}",
+                bytes.len()
+            ),
+        ));
+    }
+    text(field, bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_is_utf8_without_nul_and_an_indexed_one_is_short() {
+        let check = |bytes: &[u8], expected: Result<(), Reason>| {
+            let found = indexed_text("flow_name", bytes)
+                .map(|_| ())
+                .map_err(|e| e.reason);
+            assert_eq!(found, expected, "{bytes:?}");
+        };
+        check(b"", Ok(()));
+        check("größe".as_bytes(), Ok(()));
+        check(&[b'x'; 512], Ok(()));
+        check(&[b'x'; 513], Err(Reason::TextTooLong));
+        check(b"a\0b", Err(Reason::InvalidText));
+        check(b"\xff", Err(Reason::InvalidText));
+        assert!(text("task_name", &[b'x'; 513]).is_ok());
+    }
+
+    #[test]
+    fn a_sentence_names_the_field_and_not_the_value() {
+        let sentence = text("task_name", b"secret\0").expect_err("NUL").sentence;
+        assert!(sentence.contains("task_name") && !sentence.contains("secret"));
+    }
+}

@@ -1,0 +1,159 @@
+//! The body of a flow's start and end.
+
+use std::borrow::Cow;
+
+use bytes::Bytes;
+
+use super::{
+    Time,
+    json::{Invalid, Object, Read},
+};
+
+/// What an engine posts when a flow starts and when it ends.
+///
+/// The contract, section 1.3. Texts that were not sent are empty, times that were not sent are
+/// [`Time::ZERO`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FlowState {
+    /// `user_id`, the tenant.
+    pub user: String,
+    /// `app_name`.
+    pub app: String,
+    /// `app_version`.
+    pub version: String,
+    /// `host_id`, the app instance.
+    pub host: String,
+    /// `flow_name`.
+    pub flow_name: String,
+    /// `flow_instance_id`.
+    pub instance_id: String,
+    /// `flow_inputs`, a JSON object in the bytes it came with; none for `null`.
+    pub inputs: Option<Bytes>,
+    /// `flow_outputs`, as `inputs`.
+    pub outputs: Option<Bytes>,
+    /// `flow_stats`, a word such as `Created` or `Completed`.
+    pub status: String,
+    /// `rerun_count`; engines always send 0.
+    pub rerun_count: i32,
+    /// `start_time`.
+    pub start_time: Time,
+    /// `end_time`; at a start it is about the start time.
+    pub end_time: Time,
+    /// `original_instance_id`: what this instance repeats, empty when it is no rerun.
+    pub original_instance_id: String,
+}
+
+impl FlowState {
+    /// Reads the body of a start or an end.
+    ///
+    /// # Errors
+    /// [`Invalid`] with the field that Go's decoder would not take.
+    pub fn parse(body: &Bytes) -> Result<Self, Invalid> {
+        let body = readable(body);
+        let text = str::from_utf8(&body).unwrap_or_default();
+        let object = Object::body(text)?;
+        let payload = |key| -> Read<Option<Bytes>> {
+            let payload = object.payload(key)?;
+            Ok(payload.map(|text| body.slice_ref(text.as_bytes())))
+        };
+        Ok(Self {
+            user: object.text("user_id")?,
+            app: object.text("app_name")?,
+            version: object.text("app_version")?,
+            host: object.text("host_id")?,
+            flow_name: object.text("flow_name")?,
+            instance_id: object.text("flow_instance_id")?,
+            inputs: payload("flow_inputs")?,
+            outputs: payload("flow_outputs")?,
+            status: object.text("flow_stats")?,
+            rerun_count: object.count("rerun_count")?,
+            start_time: object.time("start_time")?,
+            end_time: object.time("end_time")?,
+            original_instance_id: object.text("original_instance_id")?,
+        })
+    }
+
+    /// What a start stores as flowinput: `{}` when the flow has none (contract, section 1.4).
+    pub fn flow_input(&self) -> Bytes {
+        self.inputs
+            .clone()
+            .unwrap_or_else(|| Bytes::from_static(b"{}"))
+    }
+}
+
+/// The body as UTF-8. As for Go, a byte that belongs to no character is U+FFFD.
+pub(super) fn readable(body: &Bytes) -> Bytes {
+    match String::from_utf8_lossy(body) {
+        Cow::Borrowed(_) => body.clone(),
+        Cow::Owned(text) => text.into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(body: &str) -> Result<FlowState, Invalid> {
+        FlowState::parse(&Bytes::copy_from_slice(body.as_bytes()))
+    }
+
+    #[test]
+    fn keys_match_in_any_case_and_unknown_ones_are_ignored() {
+        let state = parse(
+            r#" {"Flow_Instance_ID":"i1","USER_ID":"u","app_name":"a","x":[1],"user_id":null,
+                "flow_inputs": {"b":1.0, "a":"<"},"flow_outputs":null,
+                "start_time":"2026-11-20T20:00:36.7+01:00"} "#,
+        )
+        .expect("a start");
+        assert_eq!((&*state.instance_id, &*state.user), ("i1", "u"));
+        assert_eq!(
+            state.inputs.as_deref(),
+            Some(br#"{"b":1.0, "a":"<"}"#.as_slice())
+        );
+        assert_eq!(state.outputs, None);
+        assert_eq!(
+            (state.start_time.seconds, state.start_time.nanos),
+            (1_795_201_236, 700_000_000)
+        );
+        assert!(state.end_time.is_zero());
+    }
+
+    #[test]
+    fn a_body_of_null_is_an_empty_state() {
+        let state = parse("null").expect("a state");
+        assert_eq!(state, parse("{}").expect("a state"));
+        assert_eq!(&*state.flow_input(), b"{}");
+    }
+
+    #[test]
+    fn bytes_that_are_no_character_are_replaced() {
+        let body = Bytes::from_static(b"{\"user_id\":\"\xff\",\"flow_inputs\":{\"a\":\"\xff\"}}");
+        let state = FlowState::parse(&body).expect("a state");
+        assert_eq!(state.user, "\u{fffd}");
+        assert_eq!(
+            state.inputs.as_deref(),
+            Some("{\"a\":\"\u{fffd}\"}".as_bytes())
+        );
+    }
+
+    #[test]
+    fn a_wrong_type_names_its_field() {
+        let check = |body: &str, expected: &str| {
+            let error = parse(body).expect_err(body).to_string();
+            assert!(error.starts_with(expected), "{body}: {error}");
+        };
+        check("", "the body is empty");
+        check("{} x", "not JSON");
+        check("{", "not JSON");
+        check("[]", "has to be an object, is []");
+        check(r#"{"user_id":7}"#, "user_id: has to be a text, is 7");
+        check(r#"{"rerun_count":1.0}"#, "rerun_count: has to be a whole");
+        check(r#"{"rerun_count":"1"}"#, "rerun_count: has to be a whole");
+        check(r#"{"rerun_count":-1}"#, "rerun_count: has to be 0 to");
+        check(r#"{"flow_inputs":[1]}"#, "flow_inputs: has to be an object");
+        check(
+            r#"{"start_time":"2026-11-20 20:00:36Z"}"#,
+            "start_time: has to be a time in RFC 3339",
+        );
+    }
+}

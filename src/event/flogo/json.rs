@@ -1,0 +1,239 @@
+//! JSON objects read field by field, each failure named.
+
+use std::{borrow::Cow, collections::BTreeMap, fmt};
+
+use serde::{
+    Deserialize, Deserializer,
+    de::{MapAccess, Visitor},
+};
+use serde_json::value::RawValue;
+
+use super::Time;
+
+/// Why a body cannot be taken.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{}{problem}", if field.is_empty() { String::new() } else { format!("{field}: ") })]
+pub struct Invalid {
+    /// The field, as a path of keys joined by dots; empty for the body itself.
+    pub field: String,
+    /// What is wrong with it, and what it has to be.
+    pub problem: String,
+}
+
+impl Invalid {
+    fn new(field: impl Into<String>, problem: impl Into<String>) -> Self {
+        Self {
+            field: field.into(),
+            problem: problem.into(),
+        }
+    }
+
+    /// The same failure, seen from the object that `key` is a field of.
+    fn under(mut self, key: &str) -> Self {
+        if self.field.is_empty() {
+            key.clone_into(&mut self.field);
+        } else {
+            self.field = format!("{key}.{}", self.field);
+        }
+        self
+    }
+}
+
+/// Result of reading a field.
+pub(super) type Read<T> = Result<T, Invalid>;
+
+/// An object, its values not read yet, in the order in which they came.
+#[derive(Debug, Default)]
+pub(super) struct Object<'a>(Vec<(Cow<'a, str>, &'a RawValue)>);
+
+impl<'a> Object<'a> {
+    /// A whole body; `null` is the object without fields, as it is for Go.
+    pub(super) fn body(text: &'a str) -> Read<Self> {
+        let raw: &RawValue = serde_json::from_str(text).map_err(|error| {
+            let problem = if text.trim_ascii().is_empty() {
+                "the body is empty; send one JSON object".to_owned()
+            } else {
+                format!("not JSON: {error}")
+            };
+            Invalid::new("", problem)
+        })?;
+        Ok(object(raw)?.unwrap_or_default())
+    }
+
+    /// The value of `key` in any case: the last one that is not `null`, as Go decodes.
+    fn value(&self, key: &str) -> Option<&'a RawValue> {
+        let mut fields = self.0.iter().rev();
+        fields
+            .find(|(name, raw)| name.eq_ignore_ascii_case(key) && !is_null(raw))
+            .map(|&(_, raw)| raw)
+    }
+
+    fn read<T>(&self, key: &str, read: impl FnOnce(&'a RawValue) -> Read<T>) -> Read<Option<T>> {
+        self.value(key)
+            .map(read)
+            .transpose()
+            .map_err(|error| error.under(key))
+    }
+
+    /// A text; empty when it was not sent.
+    pub(super) fn text(&self, key: &str) -> Read<String> {
+        let text = self.read(key, |raw| {
+            if !raw.get().starts_with('"') {
+                return Err(wrong("a text", raw));
+            }
+            serde_json::from_str(raw.get())
+                .map_err(|error| Invalid::new("", format!("not a text: {error}")))
+        })?;
+        Ok(text.unwrap_or_default())
+    }
+
+    /// A whole number; 0 when it was not sent.
+    pub(super) fn integer(&self, key: &str) -> Read<i64> {
+        let number = self.read(key, |raw| {
+            let number = raw.get().parse();
+            number.map_err(|_| wrong("a whole number of 64 bits", raw))
+        })?;
+        Ok(number.unwrap_or_default())
+    }
+
+    /// A whole number that is counted: 0 when it was not sent.
+    pub(super) fn count(&self, key: &str) -> Read<i32> {
+        let number = self.integer(key)?;
+        i32::try_from(number)
+            .ok()
+            .filter(|number| *number >= 0)
+            .ok_or_else(|| {
+                let problem = format!("has to be 0 to {}, is {number}", i32::MAX);
+                Invalid::new(key, problem)
+            })
+    }
+
+    /// True or false; false when it was not sent.
+    pub(super) fn flag(&self, key: &str) -> Read<bool> {
+        let flag = self.read(key, |raw| {
+            let flag = raw.get().parse();
+            flag.map_err(|_| wrong("true or false", raw))
+        })?;
+        Ok(flag.unwrap_or_default())
+    }
+
+    /// A time; Go's zero time when it was not sent.
+    pub(super) fn time(&self, key: &str) -> Read<Time> {
+        let time = self.read(key, |raw| {
+            let text: Option<String> = serde_json::from_str(raw.get()).ok();
+            text.as_deref()
+                .and_then(Time::parse)
+                .ok_or_else(|| wrong("a time in RFC 3339", raw))
+        })?;
+        Ok(time.unwrap_or(Time::ZERO))
+    }
+
+    /// The bytes of a free-form object; none when it is `null` or was not sent.
+    pub(super) fn payload(&self, key: &str) -> Read<Option<&'a str>> {
+        self.read(key, |raw| {
+            if raw.get().starts_with('{') {
+                Ok(raw.get())
+            } else {
+                Err(wrong("an object or null", raw))
+            }
+        })
+    }
+
+    /// An object whose keys are texts, each value read by `read`, which sees `None` for `null`.
+    pub(super) fn map<T>(
+        &self,
+        key: &str,
+        read: impl Fn(&str, Option<Object<'_>>) -> Read<T>,
+    ) -> Read<Vec<(Cow<'a, str>, T)>> {
+        let entries = self.read(key, |raw| {
+            let entries = object(raw)?.unwrap_or_default().0.into_iter();
+            entries
+                .map(|(name, raw)| {
+                    let value = object(raw)
+                        .and_then(|value| read(&name, value))
+                        .map_err(|error| error.under(&name))?;
+                    Ok((name, value))
+                })
+                .collect::<Read<Vec<_>>>()
+        })?;
+        Ok(entries.unwrap_or_default())
+    }
+
+    /// As [`Object::map`], with keys that are whole numbers in quotes; the last of equal keys stays.
+    pub(super) fn numbered<T>(
+        &self,
+        key: &str,
+        read: impl Fn(&str, Option<Object<'_>>) -> Read<T>,
+    ) -> Read<BTreeMap<i64, T>> {
+        self.map(key, read)?
+            .into_iter()
+            .map(|(name, value)| match name.parse() {
+                Ok(number) => Ok((number, value)),
+                Err(_) => Err(Invalid::new(
+                    format!("{key}.{name}"),
+                    "the key has to be a whole number in quotes",
+                )),
+            })
+            .collect()
+    }
+}
+
+/// The failure of a `null` where Go's service would crash.
+pub(super) fn null() -> Invalid {
+    Invalid::new("", "is null; leave the entry out or send an object")
+}
+
+fn is_null(raw: &RawValue) -> bool {
+    raw.get() == "null"
+}
+
+fn object(raw: &RawValue) -> Read<Option<Object<'_>>> {
+    if is_null(raw) {
+        return Ok(None);
+    }
+    if !raw.get().starts_with('{') {
+        return Err(wrong("an object", raw));
+    }
+    serde_json::from_str(raw.get())
+        .map(Some)
+        .map_err(|error| Invalid::new("", format!("not JSON: {error}")))
+}
+
+fn wrong(expected: &str, raw: &RawValue) -> Invalid {
+    let shown: String = raw.get().chars().take(40).collect();
+    let more = if shown.len() < raw.get().len() {
+        "..."
+    } else {
+        ""
+    };
+    Invalid::new("", format!("has to be {expected}, is {shown}{more}"))
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for Object<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Fields;
+
+        impl<'de> Visitor<'de> for Fields {
+            type Value = Vec<(Cow<'de, str>, &'de RawValue)>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+                let mut fields = Vec::new();
+                while let Some((Key(key), value)) = map.next_entry()? {
+                    fields.push((key, value));
+                }
+                Ok(fields)
+            }
+        }
+
+        deserializer.deserialize_map(Fields).map(Self)
+    }
+}
+
+/// A key, borrowed unless it holds an escape.
+#[derive(Deserialize)]
+#[serde(transparent)]
+struct Key<'a>(#[serde(borrow)] Cow<'a, str>);

@@ -1,0 +1,17 @@
+//! Flogo's JSON, as its engines post it, turned into what is recorded.
+//!
+//! Reads like Go's `encoding/json`, which the engines' own service is made of: keys match whatever
+//! their case, unknown keys are ignored, `null` is the zero value, a wrong type fails the whole
+//! body with the name of the field. Where that service crashes on a body (`null` inside
+//! `flowChanges` or `tasks`), this one says what is wrong with it. Payloads keep the bytes they
+//! came with; nothing is encoded again.
+
+mod flow;
+mod json;
+mod step;
+mod time;
+
+pub use flow::FlowState;
+pub use json::Invalid;
+pub use step::Step;
+pub use time::Time;

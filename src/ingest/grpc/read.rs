@@ -1,0 +1,154 @@
+//! The reading half: from messages to tickets.
+
+use tokio::{sync::mpsc::Sender, time::Instant};
+use tonic::Streaming;
+
+use super::Recorder;
+use crate::{
+    config,
+    ingest::{
+        load::{self, Terms},
+        queue::Registration,
+        row::Source,
+        ticket::Receipt,
+    },
+    proto::{Chunk, RecordRequest, RecordResponse, record_request::Message},
+    status::{Code, Status},
+};
+
+/// A chunk on its way, in the order of arrival.
+#[derive(Debug)]
+pub(super) struct Pending {
+    pub(super) sequence: u64,
+    pub(super) receipt: Receipt,
+    pub(super) read_at: Instant,
+}
+
+/// Reads chunks until the client has closed its half (`Ok`), or until something ends the stream.
+pub(super) async fn chunks(
+    recorder: &Recorder,
+    source: &Source,
+    messages: &mut Streaming<RecordRequest>,
+    receipts: Sender<Pending>,
+    answers: &Sender<Result<RecordResponse, tonic::Status>>,
+) -> Result<(), Status> {
+    let stopping = recorder.lifecycle.stopping();
+    let reading = async {
+        let mut last = 0;
+        // A place for the receipt first: what is unanswered stays bounded.
+        while let Ok(place) = receipts.reserve().await {
+            let message = messages.message().await;
+            let message = message.map_err(|status| broken(&status, &recorder.limits))?;
+            let Some(request) = message else {
+                return Ok(());
+            };
+            let chunk =
+                expect_chunk(request, last).inspect_err(|_| recorder.metrics.refused("chunk"))?;
+            last = chunk.sequence;
+            let read_at = Instant::now();
+            let receipt = take(recorder, source, &chunk).await?;
+            place.send(Pending {
+                sequence: last,
+                receipt,
+                read_at,
+            });
+        }
+        Ok(())
+    };
+    tokio::select! {
+        outcome = reading => outcome,
+        () = stopping.cancelled() => Err(stopped()),
+        () = answers.closed() => Ok(()),
+    }
+}
+
+/// Decodes, admits and submits a chunk. Cancelling it drops the chunk, which was not answered then.
+async fn take(recorder: &Recorder, source: &Source, chunk: &Chunk) -> Result<Receipt, Status> {
+    let Recorder {
+        intake,
+        toggles,
+        limits,
+        ..
+    } = recorder;
+    let frame_bytes = chunk.events.iter().map(bytes::Bytes::len).sum::<usize>();
+    let charge = load::charge(source, chunk.events.len(), frame_bytes);
+    let mut permit = intake.budget().room(charge).await;
+    let terms = Terms {
+        source,
+        enabled: toggles.persistence(&source.user, &source.app),
+        max_event_bytes: limits.max_event_bytes,
+    };
+    let events = chunk.events.iter().map(|event| &event[..]);
+    let (loads, known) = load::load(events, terms, intake, registration(recorder, source));
+    permit.shrink_to(load::held_bytes(&loads));
+    let submitted = intake.submit(loads, chunk.resent, known, permit).await;
+    submitted.map_err(|_| stopped())
+}
+
+/// The row of `appstate` to be written with this chunk, if one is missing.
+fn registration(recorder: &Recorder, source: &Source) -> Option<Registration> {
+    let Source {
+        user, app, version, ..
+    } = source;
+    recorder
+        .toggles
+        .unregistered(user, app, version)
+        .then(|| Registration {
+            user: user.clone(),
+            app: app.clone(),
+            version: version.clone(),
+        })
+}
+
+fn expect_chunk(request: RecordRequest, last: u64) -> Result<Chunk, Status> {
+    let chunk = match request.message {
+        Some(Message::Chunk(chunk)) => chunk,
+        Some(Message::Hello(_)) => {
+            return Err(Status::invalid(
+                "a second `hello` came; one stream reports for one app and host, open another",
+            ));
+        }
+        None => {
+            return Err(Status::invalid(
+                "a message is neither `hello` nor `chunk`; set one, or update the server",
+            ));
+        }
+    };
+    if chunk.sequence <= last {
+        return Err(Status::invalid(format!(
+            "chunk.sequence is {} after {last}; it must rise within a stream, from 1 on",
+            chunk.sequence
+        )));
+    }
+    if chunk.events.len() > Chunk::MAX_EVENTS {
+        return Err(Status::invalid(format!(
+            "chunk.events holds more than {}; split it, see welcome.max_chunk_events",
+            Chunk::MAX_EVENTS
+        )));
+    }
+    Ok(chunk)
+}
+
+/// What a client is told when its message could not be read.
+pub(super) fn broken(status: &tonic::Status, limits: &config::Ingest) -> Status {
+    match status.code() {
+        tonic::Code::OutOfRange => Status::invalid(format!(
+            "the chunk is larger than {} bytes; split it, see welcome.max_chunk_bytes",
+            limits.max_chunk_bytes
+        )),
+        tonic::Code::DeadlineExceeded => {
+            Status::new(Code::DeadlineExceeded, status.message().to_owned())
+        }
+        tonic::Code::Internal | tonic::Code::Unimplemented => Status::invalid(
+            "a message is not a flowtrail.v1.RecordRequest, or is compressed; generate the client from the protocol",
+        ),
+        _ => Status::unavailable("the stream broke"),
+    }
+}
+
+/// What a client is told when the server stops.
+pub(super) fn stopped() -> Status {
+    Status::unavailable(
+        "the server stops; send what was not acknowledged to another, or again later",
+    )
+}

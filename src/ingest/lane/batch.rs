@@ -1,0 +1,212 @@
+//! What one transaction may write: the parts a lane took, their rows numbered through.
+//!
+//! Rows have numbers: first the steps of all parts, then their starts and ends. A range of numbers
+//! is what an attempt to write takes; halving ranges is how a row that the database refuses is found.
+
+use std::{collections::HashSet, ops::Range};
+
+use bytes::Bytes;
+
+use crate::{
+    event::{Invalid, Reason},
+    ingest::{
+        queue::{Part, Registration, Rows},
+        row,
+        ticket::Outcome,
+    },
+};
+
+/// How a row fared.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Fate {
+    /// It is in the tables.
+    #[default]
+    Stored,
+    /// Nothing was written for it.
+    Superseded,
+    /// An end that may make no row and found none.
+    Skipped,
+    /// The database refuses it; holds the SQLSTATE.
+    Refused(String),
+}
+
+/// Parts taken together. Never empty.
+#[derive(Debug, Default)]
+pub struct Batch {
+    parts: Vec<Part>,
+    steps: usize,
+    flows: usize,
+    bytes: usize,
+    fates: Vec<(usize, Fate)>,
+}
+
+impl Batch {
+    /// Adds a part behind those that are there.
+    pub fn push(&mut self, part: Part) {
+        self.steps += part.steps.marks.len();
+        self.flows += part.flows.marks.len();
+        self.bytes += part.steps.bytes.len() + part.flows.bytes.len();
+        self.parts.push(part);
+    }
+
+    /// Number of rows.
+    pub fn rows(&self) -> usize {
+        self.steps + self.flows
+    }
+
+    /// Bytes of rows.
+    pub fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// Whether any of its events may be stored already.
+    pub fn resent(&self) -> bool {
+        self.parts.iter().any(|part| part.resent)
+    }
+
+    /// Whether any of its starts names an original.
+    pub fn reruns(&self) -> bool {
+        self.parts.iter().any(|part| part.reruns)
+    }
+
+    /// Whether any of its ends may make no row.
+    pub fn complete_only(&self) -> bool {
+        let mut marks = self.parts.iter().flat_map(|part| &part.flows.marks);
+        marks.any(|mark| mark.complete_only)
+    }
+
+    /// The apps to register, each once.
+    pub fn registrations(&self) -> Vec<&Registration> {
+        let mut apps: Vec<_> = self
+            .parts
+            .iter()
+            .filter_map(|p| p.registration.as_ref())
+            .collect();
+        apps.sort();
+        apps.dedup();
+        apps
+    }
+
+    /// The steps among `rows`, numbered from 0.
+    pub fn step_range(&self, rows: &Range<usize>) -> Range<usize> {
+        rows.start.min(self.steps)..rows.end.min(self.steps)
+    }
+
+    /// The starts and ends among `rows`, numbered from 0.
+    pub fn flow_range(&self, rows: &Range<usize>) -> Range<usize> {
+        rows.start.max(self.steps) - self.steps..rows.end.max(self.steps) - self.steps
+    }
+
+    /// The number of the first start or end.
+    pub fn first_flow(&self) -> usize {
+        self.steps
+    }
+
+    /// Encoded steps of a [`Batch::step_range`], a slice for each part.
+    pub fn step_slices(&self, range: Range<usize>) -> impl Iterator<Item = Bytes> {
+        slices(self.parts.iter().map(|part| &part.steps), range)
+    }
+
+    /// Encoded starts and ends of a [`Batch::flow_range`], a slice for each part.
+    pub fn flow_slices(&self, range: Range<usize>) -> impl Iterator<Item = Bytes> {
+        slices(self.parts.iter().map(|part| &part.flows), range)
+    }
+
+    /// The instances that rows happened to, each once.
+    pub fn instances(&self, rows: &Range<usize>) -> Vec<&str> {
+        let steps = encoded(
+            self.parts.iter().map(|part| &part.steps),
+            self.step_range(rows),
+        );
+        let flows = encoded(
+            self.parts.iter().map(|part| &part.flows),
+            self.flow_range(rows),
+        );
+        let instances: HashSet<_> = steps.chain(flows).map(row::instance).collect();
+        instances.into_iter().collect()
+    }
+
+    /// Notes the fate of a row that was not simply stored.
+    pub fn note(&mut self, row: usize, fate: Fate) {
+        self.fates.push((row, fate));
+    }
+
+    /// Answers every part.
+    pub fn settle(self) {
+        let mut fates = vec![Fate::Stored; self.rows()];
+        for (row, fate) in self.fates {
+            fates[row] = fate;
+        }
+        let (mut steps, mut flows) = fates.split_at_mut(self.steps);
+        for part in self.parts {
+            let mut outcome = Outcome::default();
+            for (rows, fates) in [(&part.steps, &mut steps), (&part.flows, &mut flows)] {
+                let (own, rest) = std::mem::take(fates).split_at_mut(rows.marks.len());
+                *fates = rest;
+                for (mark, fate) in rows.marks.iter().zip(own) {
+                    let counts = &mut outcome.counts;
+                    match std::mem::take(fate) {
+                        Fate::Stored if mark.complete_only => counts.completed += 1,
+                        Fate::Stored => counts.recorded += 1,
+                        Fate::Superseded => counts.superseded += 1,
+                        Fate::Skipped => counts.skipped += 1,
+                        Fate::Refused(code) => outcome.reject(mark.index, refused(&code)),
+                    }
+                }
+            }
+            part.share.settle(outcome);
+        }
+    }
+}
+
+fn refused(code: &str) -> Invalid {
+    Invalid::new(
+        Reason::RefusedByDatabase,
+        format!(
+            "the database refuses this row (SQLSTATE {code}); the server's log names the constraint"
+        ),
+    )
+}
+
+/// The part of each `rows` that lies in `range`, and its position there.
+fn overlaps<'a>(
+    rows: impl Iterator<Item = &'a Rows>,
+    range: Range<usize>,
+) -> impl Iterator<Item = (&'a Rows, Range<usize>)> {
+    rows.scan(0, |first, rows| {
+        let start = *first;
+        *first += rows.marks.len();
+        Some((start, rows))
+    })
+    .filter_map(move |(first, rows)| {
+        let from = range.start.max(first);
+        let to = range.end.min(first + rows.marks.len());
+        (from < to).then(|| (rows, from - first..to - first))
+    })
+}
+
+fn slices<'a>(
+    rows: impl Iterator<Item = &'a Rows>,
+    range: Range<usize>,
+) -> impl Iterator<Item = Bytes> {
+    overlaps(rows, range)
+        .map(|(rows, own)| rows.bytes.slice(rows.begin(own.start)..rows.begin(own.end)))
+}
+
+fn encoded<'a>(
+    rows: impl Iterator<Item = &'a Rows>,
+    range: Range<usize>,
+) -> impl Iterator<Item = &'a [u8]> {
+    overlaps(rows, range)
+        .flat_map(|(rows, own)| own.map(|at| &rows.bytes[rows.begin(at)..rows.begin(at + 1)]))
+}
+
+impl Rows {
+    /// Position of the row's first byte; of the end for the row behind the last.
+    fn begin(&self, row: usize) -> usize {
+        match row {
+            0 => 0,
+            row => self.marks[row - 1].end as usize,
+        }
+    }
+}

@@ -1,0 +1,133 @@
+//! Why a transaction of a lane did not commit, and what that means for its rows.
+
+use std::{borrow::Cow, fmt, time::Duration};
+
+use tokio_postgres::error::SqlState;
+
+use crate::pg::{self, Retry};
+
+/// Why rows are not known to be stored.
+#[derive(Debug)]
+pub enum Failure {
+    /// No connection.
+    Connect(pg::Error),
+    /// A statement failed.
+    Statement(tokio_postgres::Error),
+    /// The database said nothing for this long.
+    Silence(Duration),
+    /// COMMIT was answered with a warning: the commit may be missing on a synchronous standby.
+    Doubtful,
+    /// A record that stood in the way was moved by another writer meanwhile.
+    Adrift,
+}
+
+/// What a refused row has in common with others that are refused for the same reason.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cause {
+    /// The SQLSTATE.
+    pub code: String,
+    /// The constraint, if one was broken.
+    pub constraint: Option<String>,
+}
+
+impl Failure {
+    /// What to do.
+    pub fn retry(&self) -> Retry {
+        match self {
+            Self::Connect(error) => error.retry(),
+            Self::Statement(error) => pg::verdict(error),
+            Self::Silence(_) | Self::Doubtful | Self::Adrift => Retry::Backoff,
+        }
+    }
+
+    /// Whether half the rows may do where all took too long.
+    pub fn took_too_long(&self) -> bool {
+        match self {
+            Self::Silence(_) => true,
+            Self::Statement(error) => error.code() == Some(&SqlState::QUERY_CANCELED),
+            _ => false,
+        }
+    }
+
+    /// Whether the optimistic way met a record that is stored already, or another writer.
+    pub fn conflict(&self) -> bool {
+        let Self::Statement(error) = self else {
+            return false;
+        };
+        error.code().is_some_and(|code| {
+            *code == SqlState::UNIQUE_VIOLATION || *code == SqlState::T_R_DEADLOCK_DETECTED
+        })
+    }
+
+    /// Whether the session can go on after a rollback.
+    pub fn keeps_session(&self) -> bool {
+        match self {
+            Self::Statement(error) => error.code().is_some() && !pg::is_stale(error),
+            Self::Adrift => true,
+            Self::Connect(_) | Self::Silence(_) | Self::Doubtful => false,
+        }
+    }
+
+    /// What rows are refused for.
+    pub fn cause(&self) -> Cause {
+        let refusal = match self {
+            Self::Statement(error) => error.as_db_error(),
+            _ => None,
+        };
+        Cause {
+            code: refusal.map_or_else(String::new, |e| e.code().code().to_owned()),
+            constraint: refusal
+                .and_then(|e| e.constraint().or(e.column()))
+                .map(str::to_owned),
+        }
+    }
+
+    /// The name of its class in the metrics.
+    pub fn class(&self) -> &'static str {
+        match self {
+            Self::Connect(_) => "connect",
+            Self::Silence(_) => "silence",
+            Self::Doubtful => "doubtful",
+            Self::Adrift => "adrift",
+            Self::Statement(_) => match self.retry() {
+                Retry::Backoff => "retry",
+                Retry::AfterFix(_) => "operator",
+                Retry::Never => "refused",
+            },
+        }
+    }
+}
+
+impl fmt::Display for Failure {
+    /// One line without values of rows: a statement's error has those in its detail, which stays out.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let words: Cow<'_, str> = match self {
+            Self::Connect(error) => error.to_string().into(),
+            Self::Statement(error) => match error.as_db_error() {
+                Some(refusal) => {
+                    format!("{} (SQLSTATE {})", refusal.message(), refusal.code().code()).into()
+                }
+                None => error.to_string().into(),
+            },
+            Self::Silence(time) => format!("no answer for {} s", time.as_secs()).into(),
+            Self::Doubtful => "the commit was not confirmed by a synchronous standby".into(),
+            Self::Adrift => "another writer moved a record meanwhile".into(),
+        };
+        f.write_str(&words)
+    }
+}
+
+impl From<tokio_postgres::Error> for Failure {
+    fn from(error: tokio_postgres::Error) -> Self {
+        Self::Statement(error)
+    }
+}
+
+impl From<pg::Error> for Failure {
+    fn from(error: pg::Error) -> Self {
+        match error {
+            pg::Error::Statement(error) => Self::Statement(error),
+            error => Self::Connect(error),
+        }
+    }
+}

@@ -1,0 +1,53 @@
+//! `reruncount`: how many stored instances name this one as their original.
+
+use tokio_postgres::{Client, types::Type};
+
+use super::write::texts;
+
+/// Counts the reruns of the originals that staged starts name, and of those that were `awaited`
+/// and may be stored now.
+///
+/// # Errors
+/// What the database did instead.
+pub async fn count(
+    client: &Client,
+    awaited: Vec<String>,
+    staged: bool,
+) -> Result<(), tokio_postgres::Error> {
+    let mut originals = awaited;
+    if staged {
+        let named = include_str!("../../../sql/ingest/reruns_originals.sql");
+        originals.extend(texts(&client.query_typed(named, &[]).await?));
+    }
+    if originals.is_empty() {
+        return Ok(());
+    }
+    recount(client, &originals).await?;
+    if staged {
+        client
+            .query_typed(include_str!("../../../sql/ingest/reruns_await.sql"), &[])
+            .await?;
+    }
+    Ok(())
+}
+
+/// Counts again under a lock, in a statement of its own so that it sees what was committed before
+/// the lock was had.
+///
+/// # Errors
+/// What the database did instead.
+pub async fn recount(
+    client: &Client,
+    originals: &Vec<String>,
+) -> Result<(), tokio_postgres::Error> {
+    for sql in [
+        include_str!("../../../sql/ingest/reruns_lock.sql"),
+        include_str!("../../../sql/ingest/reruns_count.sql"),
+        include_str!("../../../sql/ingest/reruns_counted.sql"),
+    ] {
+        client
+            .query_typed(sql, &[(originals, Type::TEXT_ARRAY)])
+            .await?;
+    }
+    Ok(())
+}

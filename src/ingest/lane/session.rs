@@ -1,0 +1,115 @@
+//! A lane's connection: its settings, its staging tables, its prepared statements.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
+
+use tokio_postgres::{AsyncMessage, Client, Statement, types::Type};
+
+use super::failure::Failure;
+use crate::{config::Database, pg::Connector};
+
+/// How long a statement waits for somebody else's lock.
+const LOCK_TIMEOUT: &str = "10s";
+
+/// A connection set up for writing, and what was prepared on it.
+#[derive(Debug)]
+pub struct Session {
+    pub(super) client: Client,
+    /// Triggers and conflicts look different through Citus: always write the staged way.
+    pub(super) citus: bool,
+    pub(super) cuts_any: Statement,
+    pub(super) steps_copy: Statement,
+    pub(super) steps_stage: Statement,
+    pub(super) flows_stage: Statement,
+    pub(super) flows_first: Statement,
+    pub(super) flows_insert: Statement,
+    pub(super) flows_complete: Statement,
+    pub(super) flows_shadowed: Statement,
+    pub(super) reruns_awaited: Statement,
+    warned: Arc<AtomicBool>,
+}
+
+impl Session {
+    /// Connects and prepares.
+    ///
+    /// # Errors
+    /// What the database did instead.
+    pub async fn open(
+        connector: &Connector,
+        lane: usize,
+        settings: &Database,
+    ) -> Result<Self, Failure> {
+        let warned = Arc::new(AtomicBool::new(false));
+        let warn = Arc::clone(&warned);
+        let client = connector
+            .connect(&format!("lane {lane}"), move |message| {
+                if let AsyncMessage::Notice(notice) = message
+                    && notice.parsed_severity() == Some(tokio_postgres::error::Severity::Warning)
+                {
+                    tracing::warn!(
+                        code = notice.code().code(),
+                        "the database warns: {}",
+                        notice.message()
+                    );
+                    warn.store(true, Ordering::Release);
+                }
+            })
+            .await?;
+        let statement_timeout = format!("{}ms", settings.statement_timeout.as_millis());
+        let citus = client
+            .query_typed(
+                include_str!("../../../sql/ingest/session.sql"),
+                &[
+                    (&LOCK_TIMEOUT, Type::TEXT),
+                    (&statement_timeout, Type::TEXT),
+                ],
+            )
+            .await?
+            .first()
+            .is_some_and(|row| row.get("citus"));
+        client
+            .batch_execute(include_str!("../../../sql/ingest/session_check_client.sql"))
+            .await?;
+        for stage in [
+            include_str!("../../../sql/ingest/stage_steps.sql"),
+            include_str!("../../../sql/ingest/stage_flows.sql"),
+        ] {
+            client.batch_execute(stage).await?;
+        }
+        let prepare = |sql| client.prepare(sql);
+        Ok(Self {
+            cuts_any: prepare(include_str!("../../../sql/ingest/cuts_any.sql")).await?,
+            steps_copy: prepare(include_str!("../../../sql/ingest/steps_copy.sql")).await?,
+            steps_stage: prepare(include_str!("../../../sql/ingest/steps_stage.sql")).await?,
+            flows_stage: prepare(include_str!("../../../sql/ingest/flows_stage.sql")).await?,
+            flows_first: prepare(include_str!("../../../sql/ingest/flows_first.sql")).await?,
+            flows_insert: prepare(include_str!("../../../sql/ingest/flows_insert.sql")).await?,
+            flows_complete: prepare(include_str!("../../../sql/ingest/flows_complete.sql")).await?,
+            flows_shadowed: prepare(include_str!("../../../sql/ingest/flows_shadowed.sql")).await?,
+            reruns_awaited: prepare(include_str!("../../../sql/ingest/reruns_awaited.sql")).await?,
+            citus,
+            warned,
+            client,
+        })
+    }
+
+    /// Whether the connection is gone.
+    pub fn is_closed(&self) -> bool {
+        self.client.is_closed()
+    }
+
+    /// Commits. Never cancel this: when it does not answer in time, drop the session.
+    ///
+    /// # Errors
+    /// What the database did instead; [`Failure::Doubtful`] when it warned.
+    pub async fn commit(&self) -> Result<(), Failure> {
+        self.warned.store(false, Ordering::Release);
+        self.client.batch_execute("commit").await?;
+        if self.warned.load(Ordering::Acquire) {
+            return Err(Failure::Doubtful);
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,93 @@
+//! Which lanes wait for the database, and why; read by readiness and by the metrics.
+
+use std::{
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
+
+use tokio::time::Instant;
+
+use super::failure::Failure;
+
+/// How often a trouble that goes on is said again.
+const REMINDER: Duration = Duration::from_secs(30);
+
+/// What a lane waits for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Trouble {
+    /// The class of the failure, as in the metrics.
+    pub class: &'static str,
+    /// What an operator can do, when it is theirs to do.
+    pub remedy: Option<&'static str>,
+}
+
+#[derive(Clone, Debug)]
+struct Entry {
+    trouble: Trouble,
+    since: Instant,
+    said: Instant,
+}
+
+/// The troubles of all lanes.
+#[derive(Debug)]
+pub struct Standing {
+    lanes: Mutex<Vec<Option<Entry>>>,
+}
+
+impl Standing {
+    /// For so many lanes, none in trouble.
+    pub fn new(lanes: usize) -> Self {
+        Self {
+            lanes: Mutex::new(vec![None; lanes]),
+        }
+    }
+
+    /// The longest trouble of a lane, if any is in trouble.
+    pub fn trouble(&self) -> Option<Trouble> {
+        let lanes = self.lock();
+        let longest = lanes.iter().flatten().min_by_key(|entry| entry.since);
+        longest.map(|entry| entry.trouble.clone())
+    }
+
+    /// The lane met `failure`; logged when it is new, and now and then while it goes on.
+    pub(super) fn report(&self, lane: usize, failure: &Failure, remedy: Option<&'static str>) {
+        let trouble = Trouble {
+            class: failure.class(),
+            remedy,
+        };
+        let now = Instant::now();
+        let mut lanes = self.lock();
+        let entry = &mut lanes[lane];
+        let known = entry.as_ref().filter(|known| known.trouble == trouble);
+        let (since, said) = known.map_or((now, None), |known| (known.since, Some(known.said)));
+        let due = said.is_none_or(|said| said.elapsed() >= REMINDER);
+        if due {
+            let waiting_s = since.elapsed().as_secs();
+            let remedy = remedy.unwrap_or("events wait and are written when it is back");
+            tracing::warn!(
+                lane,
+                class = trouble.class,
+                waiting_s,
+                "cannot write: {failure}; {remedy}"
+            );
+        }
+        let said = said.filter(|_| !due).unwrap_or(now);
+        *entry = Some(Entry {
+            trouble,
+            since,
+            said,
+        });
+    }
+
+    /// The lane writes again.
+    pub(super) fn clear(&self, lane: usize) {
+        if let Some(entry) = self.lock()[lane].take() {
+            let after_s = entry.since.elapsed().as_secs_f32();
+            tracing::info!(lane, after_s, "writing again");
+        }
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<Option<Entry>>> {
+        self.lanes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,175 @@
+//! From the encoded events of a chunk to rows for the lanes: decode, admit, encode, each event once.
+
+use super::{
+    admission::{Decision, admit},
+    queue::{Intake, Load, Mark, Registration, Rows},
+    row::{self, Kind, OVERHEAD, Source},
+    ticket::Outcome,
+    wire,
+};
+use crate::event::{Event, Invalid, Reason};
+
+/// What holds for every event of a chunk.
+#[derive(Clone, Copy, Debug)]
+pub struct Terms<'a> {
+    /// Who reports.
+    pub source: &'a Source,
+    /// Whether its app is recorded now.
+    pub enabled: bool,
+    /// Bytes an encoded event may have.
+    pub max_event_bytes: usize,
+}
+
+/// Memory that a chunk may need at most, in bytes: its frame and the rows made of it.
+pub fn charge(source: &Source, events: usize, frame_bytes: usize) -> usize {
+    frame_bytes * 2 + events * (OVERHEAD + source.bytes())
+}
+
+/// Bytes that the rows of `loads` hold.
+pub fn held_bytes(loads: &[Load]) -> usize {
+    loads
+        .iter()
+        .map(|load| load.steps.bytes.len() + load.flows.bytes.len())
+        .sum()
+}
+
+/// Rows for each lane, and what is known already: skipped and invalid events.
+pub fn load<'e>(
+    events: impl Iterator<Item = &'e [u8]>,
+    terms: Terms<'_>,
+    intake: &Intake,
+    registration: Option<Registration>,
+) -> (Vec<Load>, Outcome) {
+    let mut known = Outcome::default();
+    let mut admitted = Vec::new();
+    let mut room = vec![(0, 0); intake.lanes()];
+    for (index, bytes) in (0_u32..).zip(events) {
+        let event = match decode(bytes, terms.max_event_bytes) {
+            Ok(event) => event,
+            Err(invalid) => {
+                known.reject(index, invalid);
+                continue;
+            }
+        };
+        let decision = admit(&event, terms.enabled);
+        if decision == Decision::Skip {
+            known.counts.skipped += 1;
+            continue;
+        }
+        let lane = intake.lane(event.instance());
+        let (steps, flows) = &mut room[lane];
+        match event {
+            Event::Step(_) => *steps += bytes.len() + OVERHEAD,
+            _ => *flows += bytes.len() + OVERHEAD + terms.source.bytes(),
+        }
+        admitted.push((index, lane, decision, event));
+    }
+
+    let mut lanes: Vec<_> = room.into_iter().map(Encoder::with_room).collect();
+    for (index, lane, decision, event) in admitted {
+        lanes[lane].encode(index, decision, &event, terms.source);
+    }
+    let mut loads: Vec<_> = lanes.into_iter().map(Encoder::finish).collect();
+    if let Some(registration) = registration {
+        // The same app always goes to the same lane, so that it is registered by one.
+        let lane = intake.lane(&registration.app);
+        loads[lane].registration = Some(registration);
+    }
+    (loads, known)
+}
+
+fn decode(bytes: &[u8], max_bytes: usize) -> Result<Event<'_>, Invalid> {
+    if bytes.len() > max_bytes {
+        return Err(Invalid::new(
+            Reason::EventTooLarge,
+            format!(
+                "the event has {} bytes; send at most {max_bytes}",
+                bytes.len()
+            ),
+        ));
+    }
+    wire::event(bytes)
+}
+
+/// Rows of one lane in the making. Its buffers are as large as its rows can become, so that a
+/// payload is copied into its row and never moved again.
+#[derive(Debug)]
+struct Encoder {
+    steps: Table,
+    flows: Table,
+    reruns: bool,
+}
+
+#[derive(Debug)]
+struct Table {
+    bytes: Vec<u8>,
+    marks: Vec<Mark>,
+}
+
+impl Encoder {
+    fn with_room((steps, flows): (usize, usize)) -> Self {
+        Self {
+            steps: Table::with_room(steps),
+            flows: Table::with_room(flows),
+            reruns: false,
+        }
+    }
+
+    fn encode(&mut self, index: u32, decision: Decision, event: &Event<'_>, source: &Source) {
+        let complete_only = decision == Decision::CompleteOnly;
+        match event {
+            Event::Step(step) => {
+                row::step(&mut self.steps.bytes, step);
+                self.steps.mark(index, false);
+            }
+            Event::Started(start) => {
+                row::start(&mut self.flows.bytes, source, start);
+                self.flows.mark(index, false);
+                self.reruns |= start.original.is_some_and(|original| !original.is_empty());
+            }
+            Event::Ended(end) => {
+                let kind = if complete_only {
+                    Kind::CompleteOnly
+                } else {
+                    Kind::End
+                };
+                row::end(&mut self.flows.bytes, source, kind, end);
+                self.flows.mark(index, complete_only);
+            }
+        }
+    }
+
+    fn finish(self) -> Load {
+        Load {
+            steps: self.steps.finish(),
+            flows: self.flows.finish(),
+            reruns: self.reruns,
+            registration: None,
+        }
+    }
+}
+
+impl Table {
+    fn with_room(bytes: usize) -> Self {
+        Self {
+            bytes: Vec::with_capacity(bytes),
+            marks: Vec::new(),
+        }
+    }
+
+    fn mark(&mut self, index: u32, complete_only: bool) {
+        let end = u32::try_from(self.bytes.len()).expect("a chunk is far below 4 GiB");
+        self.marks.push(Mark {
+            end,
+            index,
+            complete_only,
+        });
+    }
+
+    fn finish(self) -> Rows {
+        Rows {
+            bytes: self.bytes.into(),
+            marks: self.marks,
+        }
+    }
+}

@@ -1,0 +1,172 @@
+//! What is measured of the way in.
+
+use std::time::Duration;
+
+use prometheus_client::{
+    collector::Collector,
+    encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetric as _},
+    metrics::{
+        counter::Counter,
+        family::Family,
+        gauge::ConstGauge,
+        histogram::{Histogram, exponential_buckets},
+    },
+    registry::{Registry, Unit},
+};
+
+use super::{queue::Budget, ticket::Counts};
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Outcome {
+    outcome: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Reason {
+    reason: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Class {
+    class: &'static str,
+}
+
+/// The numbers of the way in; clones count into the same ones.
+#[derive(Clone, Debug)]
+pub struct Metrics {
+    recorded: Counter,
+    completed: Counter,
+    skipped: Counter,
+    superseded: Counter,
+    invalid: Counter,
+    lost: Counter,
+    refusals: Family<Reason, Counter>,
+    failures: Family<Class, Counter>,
+    batch_rows: Histogram,
+    flush: Histogram,
+    ack: Histogram,
+}
+
+impl Metrics {
+    /// Makes the metrics and registers them, the bytes of `budget` among them.
+    pub fn register(registry: &mut Registry, budget: &Budget) -> Self {
+        let events = Family::<Outcome, Counter>::default();
+        let chunks = Family::<Outcome, Counter>::default();
+        let of = |outcome| events.get_or_create_owned(&Outcome { outcome });
+        let metrics = Self {
+            recorded: of("recorded"),
+            completed: of("completed"),
+            skipped: of("skipped"),
+            superseded: of("superseded"),
+            invalid: of("invalid"),
+            lost: chunks.get_or_create_owned(&Outcome { outcome: "lost" }),
+            refusals: Family::default(),
+            failures: Family::default(),
+            batch_rows: Histogram::new(exponential_buckets(1.0, 4.0, 8)),
+            flush: Histogram::new(exponential_buckets(0.0005, 2.0, 16)),
+            ack: Histogram::new(exponential_buckets(0.0005, 2.0, 16)),
+        };
+        registry.register(
+            "flowtrail_ingest_events",
+            "Events answered, by outcome",
+            events,
+        );
+        registry.register(
+            "flowtrail_ingest_chunks",
+            "Chunks not acknowledged, by outcome",
+            chunks,
+        );
+        registry.register(
+            "flowtrail_ingest_refusals",
+            "Streams and chunks refused, by reason",
+            metrics.refusals.clone(),
+        );
+        registry.register(
+            "flowtrail_ingest_write_failures",
+            "Transactions that did not commit, by class",
+            metrics.failures.clone(),
+        );
+        registry.register(
+            "flowtrail_ingest_batch_rows",
+            "Rows of a batch",
+            metrics.batch_rows.clone(),
+        );
+        registry.register_with_unit(
+            "flowtrail_ingest_flush",
+            "Time from taking a batch to its last commit",
+            Unit::Seconds,
+            metrics.flush.clone(),
+        );
+        registry.register_with_unit(
+            "flowtrail_ingest_ack",
+            "Time from reading a chunk to its answer",
+            Unit::Seconds,
+            metrics.ack.clone(),
+        );
+        registry.register_collector(Box::new(Queue(budget.clone())));
+        metrics
+    }
+
+    /// The events of a chunk were answered after `time`.
+    pub(super) fn answered(&self, counts: &Counts, time: Duration) {
+        self.recorded.inc_by(counts.recorded);
+        self.completed.inc_by(counts.completed);
+        self.skipped.inc_by(counts.skipped);
+        self.superseded.inc_by(counts.superseded);
+        self.invalid.inc_by(counts.invalid);
+        self.ack.observe(time.as_secs_f64());
+    }
+
+    /// A chunk was lost.
+    pub(super) fn lost(&self) {
+        self.lost.inc();
+    }
+
+    /// A stream or chunk was refused.
+    pub(super) fn refused(&self, reason: &'static str) {
+        self.refusals.get_or_create(&Reason { reason }).inc();
+    }
+
+    /// A transaction did not commit.
+    pub(super) fn failed(&self, class: &'static str) {
+        self.failures.get_or_create(&Class { class }).inc();
+    }
+
+    /// A batch was written.
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "batches are far below 2^52 rows"
+    )]
+    pub(super) fn flushed(&self, rows: usize, time: Duration) {
+        self.batch_rows.observe(rows as f64);
+        self.flush.observe(time.as_secs_f64());
+    }
+}
+
+/// Bytes of the budget, read when they are asked for.
+#[derive(Debug)]
+struct Queue(Budget);
+
+impl Collector for Queue {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
+        let gauges = [
+            (
+                "flowtrail_ingest_queue",
+                "Bytes taken and not answered yet",
+                self.0.held_bytes(),
+            ),
+            (
+                "flowtrail_ingest_queue_limit",
+                "Bytes that may be taken",
+                self.0.limit_bytes(),
+            ),
+        ];
+        for (name, help, bytes) in gauges {
+            let gauge = ConstGauge::new(i64::try_from(bytes).unwrap_or(i64::MAX));
+            let metric =
+                encoder.encode_descriptor(name, help, Some(&Unit::Bytes), gauge.metric_type())?;
+            gauge.encode(metric)?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,23 @@
+//! The way in: from a message on a socket to rows in the tables and an ack.
+//!
+//! In the order in which an event meets them:
+//!
+//! 1. [`grpc`] reads a chunk and waits for room in the [`queue`]'s budget;
+//! 2. [`load`] has [`wire`] decode each event, [`admission`] decide on it, and [`row`] encode it;
+//! 3. [`queue::Intake`] opens a [`ticket`] and hands a part to each lane concerned;
+//! 4. a [`lane`] fills a batch, writes it in one transaction and settles the parts;
+//! 5. the receipt is answered, `grpc` sends the ack, and the memory is free again.
+//!
+//! [`cut`] marks what a rerun in place leaves behind. [`sweep`] repeats on a tick what two writers may have missed of each other.
+
+pub mod admission;
+pub mod cut;
+pub mod grpc;
+pub mod lane;
+pub mod load;
+pub mod metrics;
+pub mod queue;
+pub mod row;
+pub mod sweep;
+pub mod ticket;
+pub mod wire;

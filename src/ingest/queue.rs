@@ -1,0 +1,225 @@
+//! Between the edges and the lanes: one budget of bytes for the process, one bounded channel for
+//! each lane.
+//!
+//! - An edge takes a [`Permit`] before it decodes a chunk; with the database slow or away permits
+//!   run out, the edge waits, and so does its client: back-pressure needs no other code.
+//! - An instance always goes to the same lane.
+//! - A lane ends when every [`Intake`] is gone and its channel is empty.
+
+use std::{
+    hash::BuildHasher,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
+
+use bytes::Bytes;
+use foldhash::fast::FixedState;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+
+use super::ticket::{Outcome, Receipt, Share, ticket};
+
+/// Parts that may wait in front of a lane. Their bytes are bounded by the budget; this bounds
+/// their number.
+const PARTS: usize = 4096;
+
+/// Memory taken from the budget; part of it can be given back early.
+#[derive(Debug)]
+pub struct Permit(OwnedSemaphorePermit);
+
+/// Encoded rows of one table and where they came from.
+#[derive(Debug, Default)]
+pub struct Rows {
+    /// The rows, one after the other, in binary COPY format without header and trailer.
+    pub bytes: Bytes,
+    /// One for each row.
+    pub marks: Vec<Mark>,
+}
+
+/// Where a row ends and what it was.
+#[derive(Clone, Copy, Debug)]
+pub struct Mark {
+    /// Position behind the row's last byte.
+    pub end: u32,
+    /// Position of the event in its chunk.
+    pub index: u32,
+    /// An end that may complete a stored instance and makes none.
+    pub complete_only: bool,
+}
+
+/// An app to be registered in `appstate` by whoever writes the part.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Registration {
+    /// `userid`.
+    pub user: String,
+    /// `appname`.
+    pub app: String,
+    /// `appversion`.
+    pub version: String,
+}
+
+/// What one lane gets of a chunk.
+#[derive(Debug)]
+pub struct Part {
+    /// Rows of `steps`.
+    pub steps: Rows,
+    /// Staged rows of `flowstate`.
+    pub flows: Rows,
+    /// Some of these starts name an original.
+    pub reruns: bool,
+    /// Any of these events may have been sent before.
+    pub resent: bool,
+    /// An app to register.
+    pub registration: Option<Registration>,
+    /// The part's answer.
+    pub share: Share,
+}
+
+/// The rows of a chunk for one lane, before they have a ticket.
+#[derive(Debug, Default)]
+pub struct Load {
+    /// Rows of `steps`.
+    pub steps: Rows,
+    /// Staged rows of `flowstate`.
+    pub flows: Rows,
+    /// Some of these starts name an original.
+    pub reruns: bool,
+    /// An app to register.
+    pub registration: Option<Registration>,
+}
+
+/// Cheap handle on the way in. As long as there is one the lanes go on.
+#[derive(Clone, Debug)]
+pub struct Intake {
+    lanes: Arc<[mpsc::Sender<Part>]>,
+    budget: Budget,
+}
+
+/// The bytes of events that may be in memory; shows how many are, without keeping lanes alive.
+#[derive(Clone, Debug)]
+pub struct Budget {
+    permits: Arc<Semaphore>,
+    bytes: usize,
+    waiting: Arc<AtomicUsize>,
+}
+
+/// The process stops, or a lane has ended: nothing is taken any more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Closed;
+
+/// An intake of `bytes` for `lanes` lanes, and what each lane reads.
+pub fn queue(lanes: usize, bytes: usize) -> (Intake, Vec<mpsc::Receiver<Part>>) {
+    let (senders, receivers): (Vec<_>, Vec<_>) = (0..lanes).map(|_| mpsc::channel(PARTS)).unzip();
+    let intake = Intake {
+        lanes: senders.into(),
+        budget: Budget {
+            permits: Arc::new(Semaphore::new(bytes)),
+            bytes,
+            waiting: Arc::default(),
+        },
+    };
+    (intake, receivers)
+}
+
+impl Intake {
+    /// Number of lanes.
+    pub fn lanes(&self) -> usize {
+        self.lanes.len()
+    }
+
+    /// The lane of an instance.
+    pub fn lane(&self, instance: &str) -> usize {
+        let hash = FixedState::default().hash_one(instance);
+        let lane = hash % self.lanes.len() as u64;
+        usize::try_from(lane).expect("below the number of lanes")
+    }
+
+    /// The budget of this intake.
+    pub fn budget(&self) -> &Budget {
+        &self.budget
+    }
+
+    /// Hands the loads, one for each lane, to the lanes. `known` is what is settled already.
+    ///
+    /// # Errors
+    /// [`Closed`] when a lane has ended; the chunk is lost.
+    pub async fn submit(
+        &self,
+        loads: Vec<Load>,
+        resent: bool,
+        known: Outcome,
+        permit: Permit,
+    ) -> Result<Receipt, Closed> {
+        let (ticket, receipt) = ticket(known, permit.0);
+        for (lane, load) in self.lanes.iter().zip(loads) {
+            if load.steps.marks.is_empty()
+                && load.flows.marks.is_empty()
+                && load.registration.is_none()
+            {
+                continue;
+            }
+            let part = Part {
+                steps: load.steps,
+                flows: load.flows,
+                reruns: load.reruns,
+                registration: load.registration,
+                resent,
+                share: ticket.share(),
+            };
+            lane.send(part).await.map_err(|_| Closed)?;
+        }
+        Ok(receipt)
+    }
+}
+
+impl Budget {
+    /// Waits for room for `bytes`, or for all there is when that is less. Cancellation safe; those
+    /// who wait are served in order.
+    pub async fn room(&self, bytes: usize) -> Permit {
+        let waiting = Waiting::new(&self.waiting);
+        let wanted = u32::try_from(bytes.min(self.bytes)).unwrap_or(u32::MAX);
+        let permit = Arc::clone(&self.permits).acquire_many_owned(wanted).await;
+        drop(waiting);
+        Permit(permit.expect("the budget is never closed"))
+    }
+
+    /// Bytes taken and not answered yet.
+    pub fn held_bytes(&self) -> usize {
+        self.bytes - self.permits.available_permits()
+    }
+
+    /// Bytes that may be taken.
+    pub fn limit_bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// Whether somebody waits for room now.
+    pub fn is_full(&self) -> bool {
+        self.waiting.load(Ordering::Relaxed) > 0
+    }
+}
+
+impl Permit {
+    /// Gives back what is over `bytes`.
+    pub fn shrink_to(&mut self, bytes: usize) {
+        let held = self.0.num_permits();
+        drop(self.0.split(held.saturating_sub(bytes)));
+    }
+}
+
+/// Counts one that waits, also when it stops waiting by being dropped.
+struct Waiting<'a>(&'a AtomicUsize);
+
+impl<'a> Waiting<'a> {
+    fn new(count: &'a AtomicUsize) -> Self {
+        count.fetch_add(1, Ordering::Relaxed);
+        Self(count)
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}

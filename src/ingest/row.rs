@@ -1,0 +1,113 @@
+//! The two row layouts, in binary COPY format: a step exactly as `steps` wants it, a start or end
+//! as the lanes' staging table wants it. `sql/ingest/stage.sql` and the COPY statements list the
+//! same columns in the same order.
+
+use crate::{
+    event::{FlowEnd, FlowStart, Micros, Step},
+    pg::binary,
+};
+
+/// Who reports: columns that come from the hello alone.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Source {
+    /// `userid`.
+    pub user: String,
+    /// `appname`.
+    pub app: String,
+    /// `appversion`.
+    pub version: String,
+    /// `hostid`.
+    pub host: String,
+}
+
+impl Source {
+    /// Bytes of its texts.
+    pub fn bytes(&self) -> usize {
+        self.user.len() + self.app.len() + self.version.len() + self.host.len()
+    }
+}
+
+/// Bytes of a row besides its texts and payloads, at most: 18 column lengths, two times, a kind.
+pub const OVERHEAD: usize = 112;
+
+/// What a staged row of `flowstate` reports.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// An attempt began.
+    Start = 1,
+    /// An attempt ended.
+    End = 2,
+    /// An attempt ended whose app is switched off: completes a stored instance, makes none.
+    CompleteOnly = 3,
+}
+
+/// Appends a row of `steps`.
+pub fn step(buffer: &mut Vec<u8>, step: &Step<'_>) {
+    binary::row(buffer, 12);
+    text(buffer, Some(step.instance));
+    binary::decimal(buffer, step.number);
+    text(buffer, step.task);
+    text(buffer, step.status);
+    time(buffer, Some(step.started_at));
+    time(buffer, step.ended_at);
+    binary::bytes(buffer, step.content);
+    text(buffer, step.flow);
+    text(buffer, step.subflow);
+    binary::bytes(buffer, step.misc);
+    binary::boolean(buffer, step.rerun);
+    text(buffer, step.parent);
+}
+
+/// Appends a staged row for a start.
+pub fn start(buffer: &mut Vec<u8>, source: &Source, start: &FlowStart<'_>) {
+    flow(buffer, Kind::Start, start.instance, source, start.flow);
+    time(buffer, Some(start.started_at));
+    time(buffer, start.ended_at);
+    text(buffer, start.status);
+    text(buffer, start.parent);
+    text(buffer, start.parent_flow);
+    binary::bytes(buffer, start.misc);
+    text(buffer, start.original);
+    binary::bytes(buffer, start.input);
+    binary::bytes(buffer, None);
+}
+
+/// Appends a staged row for an end.
+pub fn end(buffer: &mut Vec<u8>, source: &Source, kind: Kind, end: &FlowEnd<'_>) {
+    flow(buffer, kind, end.instance, source, end.flow);
+    time(buffer, end.started_at);
+    time(buffer, Some(end.ended_at));
+    text(buffer, end.status);
+    for _ in 0..5 {
+        binary::bytes(buffer, None);
+    }
+    binary::bytes(buffer, end.output);
+}
+
+fn flow(buffer: &mut Vec<u8>, kind: Kind, instance: &str, source: &Source, flow: Option<&str>) {
+    binary::row(buffer, 16);
+    binary::smallint(buffer, kind as i16);
+    text(buffer, Some(instance));
+    text(buffer, Some(&source.user));
+    text(buffer, Some(&source.app));
+    text(buffer, Some(&source.version));
+    text(buffer, flow);
+    text(buffer, Some(&source.host));
+}
+
+fn text(buffer: &mut Vec<u8>, value: Option<&str>) {
+    binary::bytes(buffer, value.map(str::as_bytes));
+}
+
+fn time(buffer: &mut Vec<u8>, value: Option<Micros>) {
+    binary::timestamp(buffer, value.map(Micros::since_2000));
+}
+
+/// The instance of an encoded row of either layout.
+pub fn instance(row: &[u8]) -> &str {
+    let columns = i16::from_be_bytes([row[0], row[1]]);
+    // A staged row begins with its kind: four bytes of length, two of number.
+    let at = if columns == 16 { 2 + 6 } else { 2 };
+    let length = u32::from_be_bytes([row[at], row[at + 1], row[at + 2], row[at + 3]]) as usize;
+    std::str::from_utf8(&row[at + 4..at + 4 + length]).unwrap_or_default()
+}

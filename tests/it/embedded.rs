@@ -1,0 +1,241 @@
+//! The private PostgreSQL: it keeps its rows, comes back after a crash, and belongs to one service.
+
+use std::{
+    fs,
+    os::unix::fs::PermissionsExt as _,
+    path::{Path, PathBuf},
+    sync::atomic::{AtomicU32, Ordering},
+};
+
+use flowtrail::{
+    config,
+    pg::embedded::{Embedded, Error, Missing},
+};
+use rustix::process::{Pid, Signal, geteuid, kill_process};
+use tokio_postgres::Client;
+
+use crate::support::{self, Watchdog};
+
+/// A data directory that is removed, and its server ended, when the test ends.
+struct DataDir {
+    path: PathBuf,
+    _watchdog: Watchdog,
+}
+
+impl DataDir {
+    fn new(inside: &str) -> Self {
+        static NUMBER: AtomicU32 = AtomicU32::new(0);
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        let root = PathBuf::from(format!(
+            "/tmp/flowtrail-it-embedded-{}-{number}",
+            std::process::id()
+        ));
+        let path = root.join(inside);
+        Self {
+            _watchdog: Watchdog::of_server(&root, &path.join("postgres/data")),
+            path,
+        }
+    }
+
+    fn options(&self) -> config::Embedded {
+        config::Embedded {
+            data_dir: self.path.clone(),
+            pg_bin: None,
+        }
+    }
+
+    async fn start(&self) -> Result<Embedded, Error> {
+        // the server is found through its directory, never through a URL
+        let mut database = support::options("");
+        database.database_url = None;
+        Embedded::start(&self.options(), &database).await
+    }
+
+    fn pid(&self) -> Pid {
+        let file = fs::read_to_string(self.path.join("postgres/data/postmaster.pid")).unwrap();
+        Pid::from_raw(file.lines().next().unwrap().parse().unwrap()).unwrap()
+    }
+}
+
+async fn client(embedded: &Embedded) -> Client {
+    embedded.connector().connect("test", |_| ()).await.unwrap()
+}
+
+async fn kept(embedded: &Embedded) -> i64 {
+    let client = client(embedded).await;
+    let row = client
+        .query_one("select count(*) from public.kept", &[])
+        .await
+        .unwrap();
+    row.get(0)
+}
+
+async fn keep_one_row(embedded: &Embedded) {
+    client(embedded)
+        .await
+        .batch_execute("create table public.kept as select 1 as n")
+        .await
+        .unwrap();
+}
+
+#[tokio::test]
+async fn rows_outlive_a_stop() {
+    let dir = DataDir::new("data");
+    let embedded = dir.start().await.unwrap();
+    keep_one_row(&embedded).await;
+    let setting = |name: &'static str| {
+        let client = client(&embedded);
+        async move {
+            let row = client
+                .await
+                .query_one("select current_setting($1)", &[&name])
+                .await
+                .unwrap();
+            row.get::<_, String>(0)
+        }
+    };
+    assert_eq!(setting("fsync").await, "on");
+    assert_eq!(setting("data_checksums").await, "on");
+    assert_eq!(setting("listen_addresses").await, "");
+    assert_eq!(setting("server_encoding").await, "UTF8");
+    let mode = fs::metadata(dir.path.join("postgres"))
+        .unwrap()
+        .permissions()
+        .mode();
+    assert_eq!(mode & 0o777, 0o700);
+    embedded.stop().await.unwrap();
+    assert!(!dir.path.join("postgres/data/postmaster.pid").exists());
+
+    let embedded = dir.start().await.unwrap();
+    assert!(!embedded.adopted());
+    assert_eq!(kept(&embedded).await, 1);
+    embedded.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_killed_server_is_started_again_with_its_rows() {
+    let dir = DataDir::new("data");
+    let embedded = dir.start().await.unwrap();
+    keep_one_row(&embedded).await;
+    kill_process(dir.pid(), Signal::KILL).unwrap();
+    drop(embedded);
+
+    let embedded = dir.start().await.unwrap();
+    assert_eq!(kept(&embedded).await, 1);
+    embedded.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_server_whose_service_was_killed_is_adopted() {
+    let dir = DataDir::new("data");
+    let embedded = dir.start().await.unwrap();
+    keep_one_row(&embedded).await;
+    let before = dir.pid();
+    drop(embedded);
+
+    let embedded = dir.start().await.unwrap();
+    assert!(embedded.adopted());
+    assert_eq!(dir.pid(), before);
+    assert_eq!(kept(&embedded).await, 1);
+    embedded.stop().await.unwrap();
+    assert!(!dir.path.join("postgres/data/postmaster.pid").exists());
+}
+
+#[tokio::test]
+async fn a_data_directory_has_one_service() {
+    let dir = DataDir::new("data");
+    let embedded = dir.start().await.unwrap();
+    let error = dir.start().await.unwrap_err();
+    assert!(matches!(error, Error::InUse { pid: Some(pid), .. } if pid == std::process::id()));
+    assert!(
+        error.to_string().contains("choose another --data-dir"),
+        "{error}"
+    );
+    embedded.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_cluster_of_another_version_says_what_to_install() {
+    let dir = DataDir::new("data");
+    let data = dir.path.join("postgres/data");
+    fs::create_dir_all(&data).unwrap();
+    fs::write(data.join("PG_VERSION"), "99\n").unwrap();
+    let error = dir.start().await.unwrap_err();
+    assert!(
+        matches!(error, Error::Missing(Missing::Version { wanted: 99, .. })),
+        "{error}"
+    );
+    assert!(
+        error.to_string().contains("apt-get install postgresql-99"),
+        "{error}"
+    );
+}
+
+#[tokio::test]
+async fn programs_that_are_not_there_are_said_before_anything_is_made() {
+    let dir = DataDir::new("data");
+    let mut options = dir.options();
+    options.pg_bin = Some(PathBuf::from("/usr/share"));
+    let error = Embedded::start(&options, &support::options(""))
+        .await
+        .unwrap_err();
+    assert!(
+        matches!(error, Error::Missing(Missing::Named(_))),
+        "{error}"
+    );
+    assert!(!dir.path.exists());
+}
+
+#[tokio::test]
+async fn a_long_path_has_its_socket_elsewhere() {
+    let dir = DataDir::new(&"long".repeat(25));
+    let embedded = dir.start().await.unwrap();
+    keep_one_row(&embedded).await;
+    assert_eq!(kept(&embedded).await, 1);
+    let directory = {
+        let sql = "select current_setting('unix_socket_directories')";
+        let row = client(&embedded).await.query_one(sql, &[]).await.unwrap();
+        row.get::<_, String>(0).replace('"', "")
+    };
+    assert!(directory.starts_with("/tmp/flowtrail-"), "{directory}");
+    let mode = fs::metadata(&directory).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o700);
+    embedded.stop().await.unwrap();
+    assert!(!Path::new(&directory).exists());
+}
+
+#[tokio::test]
+async fn a_directory_the_server_cannot_enter_is_named() {
+    let dir = DataDir::new("closed/data");
+    let closed = dir.path.parent().unwrap();
+    fs::create_dir_all(closed).unwrap();
+    fs::set_permissions(closed, fs::Permissions::from_mode(0o700)).unwrap();
+    let started = dir.start().await;
+    if geteuid().is_root() {
+        let error = started.unwrap_err();
+        assert!(
+            matches!(&error, Error::Closed { directory, .. } if directory == closed),
+            "{error}"
+        );
+        assert!(!dir.path.exists());
+    } else {
+        started.unwrap().stop().await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_does_not_start_says_why() {
+    let dir = DataDir::new("data");
+    dir.start().await.unwrap().stop().await.unwrap();
+    break_configuration(&dir.path);
+    let error = dir.start().await.unwrap_err();
+    assert!(matches!(error, Error::Start { .. }), "{error}");
+    assert!(error.to_string().contains("no_such_setting"), "{error}");
+    assert!(!error.to_string().contains('\n'), "{error}");
+}
+
+fn break_configuration(data_dir: &Path) {
+    let file = data_dir.join("postgres/data/postgresql.conf");
+    let text = fs::read_to_string(&file).unwrap();
+    fs::write(&file, text + "\nno_such_setting = 1\n").unwrap();
+}

@@ -1,0 +1,16 @@
+//! What tests stand on: databases of their own, and clusters they may stop and kill.
+//!
+//! The databases live in one private cluster that ends with the test process, however that ends, or
+//! in the server that `TEST_DATABASE_URL` names, whose role must be allowed to create databases.
+
+mod cluster;
+mod database;
+mod programs;
+#[cfg(test)]
+mod tests;
+mod watchdog;
+
+pub(crate) use cluster::Cluster;
+pub(crate) use database::{TestDatabase, connect, database, empty_database, options};
+pub(crate) use programs::{dump, psql};
+pub(crate) use watchdog::Watchdog;
