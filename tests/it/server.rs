@@ -1,6 +1,9 @@
 //! The port: protocols, rubbish, limits and the stop.
 
-use std::{net::SocketAddr, time::Duration};
+use std::{
+    net::SocketAddr,
+    time::{Duration, Instant},
+};
 
 use axum::{Router, routing::get};
 use flowtrail::{
@@ -152,12 +155,13 @@ async fn a_stop_ends_idle_connections_of_every_protocol() {
     let mut first = [0; 15];
     kept.read_exact(&mut first).await.expect("an answer");
     let endpoint = Endpoint::from_shared(format!("http://{}", served.address));
-    let channel = endpoint.expect("a URL").connect().await;
-    healthy(channel.map_err(|error| panic!("{error:?}")))
-        .await
-        .expect("healthy");
+    let channel = endpoint.expect("a URL").connect().await.expect("HTTP/2");
+    healthy(Ok(channel.clone())).await.expect("healthy");
+    let begun = Instant::now();
     served.stop().await;
-    drop(silent);
+    // Sooner than any of them would have been closed for being idle.
+    assert!(begun.elapsed() < PATIENCE / 2, "{:?}", begun.elapsed());
+    drop((silent, kept, channel));
 }
 
 #[tokio::test]
