@@ -14,6 +14,7 @@
 mod check;
 mod connect;
 mod errors;
+mod given;
 mod options;
 mod passfile;
 mod pool;

@@ -1,0 +1,3 @@
+//! Tests against real servers: one program for all of them.
+
+mod pg_connect;
