@@ -1,6 +1,6 @@
 //! What happened with the database, in one line that ends in what to do.
 
-use std::{fmt, io, path::Path};
+use std::{fmt, io, path::Path, time::Duration};
 
 use deadpool_postgres::{PoolError, TimeoutType};
 
@@ -26,6 +26,9 @@ pub enum Error {
     /// Every connection of the pool stayed in use.
     #[error("no connection to the database became free in time; raise --pool-size")]
     Busy,
+    /// A connection was made, and then the server said nothing for this long.
+    #[error("the database fell silent for {:.1} s; check that it is neither stopped nor overloaded", .0.as_secs_f64())]
+    Silent(Duration),
 }
 
 impl Error {
@@ -44,7 +47,7 @@ impl Error {
                     .map_or(Retry::Backoff, |refusal| refusal.retry)
             }
             Self::Statement(error) => verdict(error),
-            Self::Busy => Retry::Backoff,
+            Self::Busy | Self::Silent(_) => Retry::Backoff,
         }
     }
 

@@ -16,6 +16,7 @@ mod check;
 mod connect;
 pub mod embedded;
 mod errors;
+mod given;
 pub mod migrate;
 mod options;
 mod passfile;

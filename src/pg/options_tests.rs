@@ -1,4 +1,7 @@
+use tokio_postgres::config::ChannelBinding;
+
 use super::*;
+use crate::pg::tls::Mode;
 
 fn parse(text: &str) -> Options {
     text.parse()
@@ -16,6 +19,7 @@ fn hosts_ports_and_addresses_belong_together() {
     check("host=a,b port=6 dbname=d user=u", "a:6,b:6/d as u");
     check("hostaddr=127.0.0.1 user=u", "127.0.0.1:5432/u as u");
     check("hostaddr=::1 host=a user=u", "a:5432/u as u");
+    check("host=a user=u dbname='' port=''", "a:5432/u as u");
     check("host=/tmp user=u", "/tmp:5432/u as u");
     check("postgres://u:p@%2Ftmp:7/d", "/tmp:7/d as u");
     check("postgres:///d?host=a,b&port=1,2&user=u", "a:1,b:2/d as u");

@@ -5,6 +5,7 @@ use std::{
     io,
     pin::Pin,
     task::{Context, Poll},
+    time::Duration,
 };
 
 use deadpool_postgres::{Connect, Manager, ManagerConfig, Pool, RecyclingMethod, Runtime};
@@ -12,10 +13,17 @@ use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     task::JoinHandle,
 };
-use tokio_postgres::{AsyncMessage, Client, Config, NoTls, config::SslMode, types::Type};
+use tokio_postgres::{
+    AsyncMessage, Client, Config, NoTls,
+    config::SslMode,
+    types::{ToSql, Type},
+};
 
 use super::{Connector, Error};
 use crate::config::Database;
+
+/// How long an idle connection may take to show that it lives.
+const SIGN_OF_LIFE: Duration = Duration::from_secs(3);
 
 /// A pool of `--pool-size` connections, made when they are first needed. Each has UTC, an empty
 /// search_path and `--statement-timeout`, and is asked for a sign of life before it is handed out.
@@ -25,21 +33,22 @@ pub fn pool(connector: &Connector, settings: &Database) -> Pool {
     let dial = Dial {
         connector: connector.clone(),
         statement_timeout: format!("{}ms", settings.statement_timeout.as_millis()),
+        patience: settings.connect_timeout,
     };
-    // Connections of a pool are compared with nothing: a closed one may still look open for a
-    // moment, and one in a hundred queries then meets the dead server. One round trip ends that.
+    // A connection whose server has just gone still looks open for a moment: asking costs a round
+    // trip, not asking costs a query.
     let ways = ManagerConfig {
         recycling_method: RecyclingMethod::Verified,
     };
-    let patience = Some(settings.connect_timeout);
+    let patience = settings.connect_timeout;
     Pool::builder(Manager::from_connect(
         connector.options().template(),
         dial,
         ways,
     ))
     .max_size(settings.pool_size.max(1))
-    .wait_timeout(patience)
-    .recycle_timeout(patience)
+    .wait_timeout(Some(patience))
+    .recycle_timeout(Some(patience.min(SIGN_OF_LIFE)))
     // The connector has its own limit, and its error says more than a timeout of the pool.
     .create_timeout(None)
     .runtime(Runtime::Tokio1)
@@ -59,18 +68,20 @@ pub fn forsake(pool: &Pool, error: &tokio_postgres::Error) {
 struct Dial {
     connector: Connector,
     statement_timeout: String,
+    patience: Duration,
 }
 
 impl Dial {
     async fn dial(&self) -> Result<(Client, JoinHandle<()>), Error> {
         let (client, task) = self.connector.open("queries", log).await?;
-        client
-            .query_typed(
-                include_str!("../../sql/control/session.sql"),
-                &[(&self.statement_timeout, Type::TEXT)],
-            )
-            .await?;
-        Ok((client, task))
+        let statement = include_str!("../../sql/control/session.sql");
+        let timeout: (&(dyn ToSql + Sync), Type) = (&self.statement_timeout, Type::TEXT);
+        let timeouts = [timeout];
+        let settings = client.query_typed(statement, &timeouts);
+        match tokio::time::timeout(self.patience, settings).await {
+            Ok(set) => set.map(|_| (client, task)).map_err(Error::from),
+            Err(_) => Err(Error::Silent(self.patience)),
+        }
     }
 }
 

@@ -8,6 +8,7 @@ mod control;
 mod embedded;
 mod migrate;
 mod ops;
+mod pg_connect;
 mod protocol;
 mod record;
 mod server;

@@ -8,7 +8,6 @@ mod database;
 mod programs;
 mod service;
 mod stream;
-#[cfg(test)]
 mod tests;
 mod watchdog;
 

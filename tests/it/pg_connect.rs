@@ -1,0 +1,455 @@
+//! The way to PostgreSQL: TLS, several hosts, refusals in one line, the pool, the check.
+
+mod server;
+
+use std::{
+    sync::{Arc, Mutex},
+    time::{Duration, Instant},
+};
+
+use flowtrail::{
+    config::Database,
+    pg::{self, Connector, Error, Finding, Level, Retry},
+};
+use server::{PASSWORD, Servers};
+use tokio_postgres::{AsyncMessage, Client};
+
+fn settings() -> Database {
+    Database {
+        database_url: None,
+        database_url_file: None,
+        pool_size: 2,
+        connect_timeout: Duration::from_secs(10),
+        statement_timeout: Duration::from_secs(30),
+    }
+}
+
+fn quoted(value: &str) -> String {
+    format!("'{}'", value.replace('\\', "\\\\").replace('\'', "\\'"))
+}
+
+/// Words for the primary by the name in its certificate.
+fn primary(servers: &Servers, words: &str) -> String {
+    format!(
+        "host=localhost hostaddr=127.0.0.1 port={} dbname=postgres user=flowtrail password={} {words}",
+        servers.primary.port,
+        quoted(PASSWORD)
+    )
+}
+
+async fn connect(url: &str) -> Result<Client, Error> {
+    Connector::new(url, &settings())?
+        .connect("test", |_| ())
+        .await
+}
+
+async fn connects(url: &str) -> Client {
+    match connect(url).await {
+        Ok(client) => client,
+        Err(error) => panic!("{error}"),
+    }
+}
+
+/// The one line of a connection that must fail, with each of `parts` in it.
+async fn fails(url: &str, parts: &[&str]) -> Error {
+    let error = connect(url).await.expect_err(url);
+    let line = error.to_string();
+    for part in parts {
+        assert!(line.contains(part), "{part} is not in: {line}");
+    }
+    assert!(!line.contains('\n') && line.contains("; "), "{line}");
+    assert!(!format!("{line}{error:?}").contains(PASSWORD), "{line}");
+    error
+}
+
+async fn text(client: &Client, sql: &str) -> String {
+    let row = client.query_one(sql, &[]).await;
+    row.expect(sql).get(0)
+}
+
+const ENCRYPTED: &str = "select ssl::text from pg_stat_ssl where pid = pg_backend_pid()";
+
+#[tokio::test]
+async fn each_sslmode_verifies_what_libpqs_does() {
+    let servers = Servers::shared().await;
+    let file = |name| quoted(&servers.primary.file(name));
+    let (ca, other, own) = (file("ca.pem"), file("other-ca.pem"), file("server.pem"));
+    let good = async |words: String, encrypted: &str| {
+        let client = connects(&primary(&servers, &words)).await;
+        assert_eq!(text(&client, ENCRYPTED).await, encrypted, "{words}");
+    };
+    let bad = async |words: String, part: &str| {
+        fails(&primary(&servers, &words), &[part]).await;
+    };
+    let by_address = "host=127.0.0.1";
+    good("sslmode=disable".into(), "false").await;
+    good("sslmode=prefer".into(), "true").await;
+    good("sslmode=require".into(), "true").await;
+    good("sslmode=require channel_binding=require".into(), "true").await;
+    good(format!("sslmode=verify-full sslrootcert={ca}"), "true").await;
+    good(
+        format!("sslmode=verify-ca sslrootcert={ca} {by_address}"),
+        "true",
+    )
+    .await;
+    good(
+        format!("sslmode=require sslrootcert={ca} {by_address}"),
+        "true",
+    )
+    .await;
+    good(format!("sslmode=verify-full sslrootcert={own}"), "true").await;
+
+    let name = "not for the name `127.0.0.1`";
+    bad(
+        format!("sslmode=verify-full sslrootcert={ca} {by_address}"),
+        name,
+    )
+    .await;
+    bad(
+        format!("sslmode=verify-full sslrootcert={own} {by_address}"),
+        name,
+    )
+    .await;
+    let issuer = "not signed by anybody we trust";
+    bad(format!("sslmode=verify-full sslrootcert={other}"), issuer).await;
+    bad(format!("sslmode=verify-ca sslrootcert={other}"), issuer).await;
+    bad(format!("sslmode=require sslrootcert={other}"), issuer).await;
+    let missing = "sslrootcert /nowhere.pem cannot be read";
+    bad("sslmode=verify-ca sslrootcert=/nowhere.pem".into(), missing).await;
+    let no_pem = format!("sslrootcert={}", file("password"));
+    bad(format!("sslmode=verify-ca {no_pem}"), "no PEM section").await;
+    let binding = "sslmode=disable channel_binding=require";
+    bad(binding.into(), "channel_binding=prefer").await;
+}
+
+#[tokio::test]
+async fn a_client_certificate_logs_in() {
+    let servers = Servers::shared().await;
+    let client = connects(&primary(&servers, "")).await;
+    // Another test binary's server may have the role from before.
+    client
+        .batch_execute("create role carol login")
+        .await
+        .expect("a new role");
+    let file = |name| quoted(&servers.primary.file(name));
+    let carol = primary(&servers, "user=carol sslmode=require");
+    let words = format!("sslcert={} sslkey={}", file("carol.pem"), file("carol.key"));
+    let client = connects(&format!("{carol} {words}")).await;
+    assert_eq!(text(&client, "select current_user::text").await, "carol");
+    fails(&carol, &["28000", "sslcert"]).await;
+    let mixed = format!(
+        "sslcert={} sslkey={}",
+        file("carol.pem"),
+        file("server.key")
+    );
+    fails(&format!("{carol} {mixed}"), &["do not fit each other"]).await;
+}
+
+#[tokio::test]
+async fn a_refused_login_is_one_line_with_its_remedy() {
+    let servers = Servers::shared().await;
+    let url = primary(&servers, "password=wrong");
+    let error = fails(&url, &["28P01", "put the right password"]).await;
+    assert!(matches!(error.retry(), Retry::AfterFix(_)), "{error:?}");
+    let url = primary(&servers, "dbname=nowhere");
+    let error = fails(&url, &["3D000", "create the database"]).await;
+    assert!(matches!(error.retry(), Retry::AfterFix(_)), "{error:?}");
+    let url = primary(&servers, "").replace("password=", "application_name=");
+    fails(&url, &["asks for a password"]).await;
+}
+
+#[tokio::test]
+async fn a_server_that_is_away_is_one_line_with_its_remedy() {
+    let servers = Servers::shared().await;
+    let check = async |words: &str, parts: &[&str]| {
+        let error = fails(&primary(&servers, words), parts).await;
+        assert_eq!(error.retry(), Retry::Backoff, "{error}");
+    };
+    check(
+        "port=1",
+        &[
+            "localhost:1/postgres",
+            "connection refused",
+            "start PostgreSQL",
+        ],
+    )
+    .await;
+    let name = format!(
+        "host=no.such.host.invalid port={} user=u",
+        servers.primary.port
+    );
+    let error = fails(&name, &["cannot be resolved"]).await;
+    assert_eq!(error.retry(), Retry::Backoff);
+    fails("host=/nowhere user=u", &["no socket", "start PostgreSQL"]).await;
+
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let port = silent.local_addr().expect("an address").port();
+    let begun = Instant::now();
+    check(
+        &format!("port={port} connect_timeout=1"),
+        &["no answer within 1.0 s"],
+    )
+    .await;
+    assert!(begun.elapsed() < Duration::from_secs(5));
+}
+
+#[tokio::test]
+async fn the_next_host_is_tried_when_one_is_away() {
+    let servers = Servers::shared().await;
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let silent = silent.local_addr().expect("an address").port();
+    let port = servers.primary.port;
+    let several = |hosts: &str, ports: &str, words: &str| {
+        let password = quoted(PASSWORD);
+        format!(
+            "host={hosts} port={ports} dbname=postgres user=flowtrail password={password} {words}"
+        )
+    };
+    let hosts = "127.0.0.1,127.0.0.1";
+    connects(&several(hosts, &format!("1,{port}"), "")).await;
+    connects(&several(
+        hosts,
+        &format!("{silent},{port}"),
+        "connect_timeout=1",
+    ))
+    .await;
+    connects(&several(
+        hosts,
+        &format!("1,{port}"),
+        "load_balance_hosts=random",
+    ))
+    .await;
+    fails(
+        &several(hosts, "1,2", ""),
+        &["127.0.0.1:1: nothing", "127.0.0.1:2: nothing"],
+    )
+    .await;
+    // A wrong password ends the search, so that no server sees it twice.
+    let url = several(hosts, &format!("{port},1"), "password=wrong");
+    let error = fails(&url, &["28P01"]).await;
+    assert!(matches!(error, Error::Connect { refusals, .. } if refusals.len() == 1));
+}
+
+#[tokio::test]
+async fn the_session_attributes_choose_among_servers() {
+    let servers = Servers::shared().await;
+    let (primary, standby) = (servers.primary.port, servers.standby.port);
+    let wanting = |first: u16, second: u16, wanted: &str| {
+        let password = quoted(PASSWORD);
+        format!(
+            "host=127.0.0.1,127.0.0.1 port={first},{second} dbname=postgres user=flowtrail password={password} target_session_attrs={wanted}"
+        )
+    };
+    for (wanted, expected) in [
+        ("any", standby),
+        ("read-write", primary),
+        ("primary", primary),
+        ("read-only", standby),
+        ("standby", standby),
+        ("prefer-standby", standby),
+    ] {
+        let client = connects(&wanting(standby, primary, wanted)).await;
+        let port = text(&client, "select current_setting('port')").await;
+        assert_eq!(port, expected.to_string(), "{wanted}");
+    }
+    connects(&wanting(primary, primary, "prefer-standby")).await;
+    fails(
+        &wanting(standby, standby, "read-write"),
+        &["is read-only", "target_session_attrs"],
+    )
+    .await;
+    fails(&wanting(primary, primary, "standby"), &["is no standby"]).await;
+}
+
+#[tokio::test]
+async fn a_passfile_knows_the_password() {
+    let servers = Servers::shared().await;
+    let port = servers.primary.port;
+    let file = tempfile::NamedTempFile::new().expect("a temporary file");
+    let escaped = PASSWORD.replace('\\', "\\\\").replace(':', "\\:");
+    let line = format!("localhost:{port}:*:flowtrail:{escaped}\n");
+    std::fs::write(file.path(), line).expect("the file is written");
+    let path = file.path().display();
+    let url = format!("postgresql://flowtrail@localhost:{port}/postgres?passfile={path}");
+    connects(&url).await;
+    let open = std::os::unix::fs::PermissionsExt::from_mode(0o644);
+    std::fs::set_permissions(file.path(), open).expect("its owner may");
+    fails(&url, &["chmod 600"]).await;
+}
+
+#[tokio::test]
+async fn a_notice_is_seen_before_the_answer_that_follows_it() {
+    let servers = Servers::shared().await;
+    let seen = Arc::new(Mutex::new(Vec::new()));
+    let sink = Arc::clone(&seen);
+    let connector = Connector::new(&primary(&servers, ""), &settings()).expect("a good URL");
+    let client = connector
+        .connect("notices", move |message| {
+            if let AsyncMessage::Notice(notice) = message {
+                sink.lock()
+                    .expect("nobody panics")
+                    .push(notice.message().to_owned());
+            }
+        })
+        .await
+        .expect("the server is there");
+    for round in 0..200 {
+        let block = format!("do $$ begin raise warning 'round {round}'; end $$");
+        client.batch_execute(&block).await.expect("a block");
+        let last = seen.lock().expect("nobody panics").last().cloned();
+        assert_eq!(last, Some(format!("round {round}")));
+    }
+    let name = text(&client, "select current_setting('application_name')").await;
+    assert_eq!(name, "flowtrail notices");
+}
+
+#[tokio::test]
+async fn a_connection_ends_with_its_client() {
+    let servers = Servers::shared().await;
+    let watcher = connects(&primary(&servers, "")).await;
+    let url = primary(&servers, "application_name=brief");
+    drop(connects(&url).await);
+    let count = "select count(*)::text from pg_stat_activity where application_name = 'brief test'";
+    let deadline = Instant::now() + Duration::from_secs(10);
+    while text(&watcher, count).await != "0" {
+        assert!(Instant::now() < deadline, "the session is still there");
+    }
+}
+
+#[tokio::test]
+async fn a_socket_needs_no_url() {
+    let servers = Servers::shared().await;
+    let dir = servers.primary.dir.path();
+    let socket = |port: u16| dir.join(format!(".s.PGSQL.{port}"));
+    std::os::unix::fs::symlink(socket(servers.primary.port), socket(5432)).expect("a link");
+    let connector = Connector::socket(dir, "flowtrail", "postgres", &settings());
+    let client = connector
+        .expect("a good directory")
+        .connect("test", |_| ())
+        .await;
+    let client = client.expect("the socket is there");
+    assert_eq!(
+        text(&client, "select current_user::text").await,
+        "flowtrail"
+    );
+}
+
+#[tokio::test]
+async fn the_pool_replaces_what_was_lost() {
+    let servers = Servers::shared().await;
+    let connector = Connector::new(&primary(&servers, ""), &settings()).expect("a good URL");
+    let pool = pg::pool(&connector, &settings());
+    let watcher = connects(&primary(&servers, "")).await;
+    let pid = "select pg_backend_pid()";
+    for _ in 0..20 {
+        let client = pool.get().await.expect("a connection");
+        let lost: i32 = client.query_one(pid, &[]).await.expect("a row").get(0);
+        drop(client);
+        let kill = "select pg_terminate_backend($1)";
+        watcher.query_one(kill, &[&lost]).await.expect("a row");
+        let client = pool.get().await.expect("a connection");
+        client
+            .query_one(pid, &[])
+            .await
+            .expect("a fresh connection");
+    }
+    let client = pool.get().await.expect("a connection");
+    let session = "select concat_ws('|', current_setting('timezone'), current_setting('search_path'), \
+                   current_setting('statement_timeout'), current_setting('application_name'))";
+    assert_eq!(text(&client, session).await, "UTC||30s|flowtrail queries");
+}
+
+#[tokio::test]
+async fn the_pool_says_what_each_server_did() {
+    let servers = Servers::shared().await;
+    let error = |words: &str| {
+        let url = primary(&servers, words);
+        async move {
+            let connector = Connector::new(&url, &settings()).expect("a good URL");
+            let pool = pg::pool(&connector, &settings());
+            Error::from(pool.get().await.expect_err("nobody is there"))
+        }
+    };
+    let away = error("port=1").await;
+    assert!(away.to_string().contains("start PostgreSQL"), "{away}");
+    assert_eq!(away.retry(), Retry::Backoff);
+    let wrong = error("password=wrong").await;
+    assert!(
+        wrong.to_string().contains("put the right password"),
+        "{wrong}"
+    );
+    assert!(matches!(wrong.retry(), Retry::AfterFix(_)));
+}
+
+const TABLES: &str = "
+    create table public.steps (id int); create table public.flowstate (id int);
+    create table public.appstate (id int); create schema flowtrail; create table flowtrail.meta (id int)";
+
+#[tokio::test]
+async fn the_check_finds_what_is_missing() {
+    let servers = Servers::shared().await;
+    let admin = connects(&primary(&servers, "")).await;
+    let execute = async |sql: &str| admin.batch_execute(sql).await.expect(sql);
+    execute("create database checked").await;
+    execute("create role dave login").await;
+    execute(&format!(
+        "alter role dave password '{}'",
+        PASSWORD.replace('\'', "''")
+    ))
+    .await;
+    let look = async |words: &str| {
+        let url = primary(&servers, &format!("dbname=checked {words}"));
+        let connector = Connector::new(&url, &settings()).expect("a good URL");
+        pg::check(&connector, 5).await.expect("the inquiry works")
+    };
+    let level = |findings: &[Finding], subject: &str| {
+        let finding = findings.iter().find(|finding| finding.subject == subject);
+        finding
+            .unwrap_or_else(|| panic!("nothing on {subject}"))
+            .level
+    };
+
+    let findings = look("").await;
+    assert_eq!(level(&findings, "table steps"), Level::Failure);
+    assert_eq!(level(&findings, "schema flowtrail"), Level::Failure);
+    assert_eq!(level(&findings, "fsync"), Level::Warning);
+
+    let owner = connects(&primary(&servers, "dbname=checked")).await;
+    owner.batch_execute(TABLES).await.expect("tables");
+    let findings = look("").await;
+    assert!(
+        findings
+            .iter()
+            .all(|finding| finding.level < Level::Failure),
+        "{findings:#?}"
+    );
+
+    execute("revoke temporary on database checked from public").await;
+    let grants = "grant select, insert, update, delete on public.flowstate to dave; grant select on public.steps to dave";
+    owner.batch_execute(grants).await.expect("grants");
+    let findings = look("user=dave").await;
+    assert_eq!(level(&findings, "temporary tables"), Level::Failure);
+    assert_eq!(level(&findings, "create on database"), Level::Warning);
+    assert_eq!(level(&findings, "table flowstate"), Level::Ok);
+    assert_eq!(level(&findings, "schema flowtrail"), Level::Failure);
+    assert_eq!(level(&findings, "trigger on appstate"), Level::Warning);
+    let steps = findings
+        .iter()
+        .find(|finding| finding.subject == "table steps");
+    let remedy = steps.and_then(|finding| finding.remedy.as_deref());
+    assert_eq!(
+        remedy,
+        Some("grant insert, update, delete on public.steps to the role")
+    );
+
+    let url = primary(&servers, "port=1");
+    let away = Connector::new(&url, &settings()).expect("a good URL");
+    let findings = pg::check(&away, 5).await.expect("a finding");
+    assert_eq!(level(&findings, "connection"), Level::Failure);
+    let standby = format!(
+        "hostaddr=127.0.0.1 dbname=postgres port={}",
+        servers.standby.port
+    );
+    let findings = look(&standby).await;
+    assert_eq!(level(&findings, "writes"), Level::Failure);
+}
