@@ -9,7 +9,7 @@ select current_setting('server_version') as version,
        current_setting('synchronous_commit') as synchronous_commit,
        current_setting('max_connections')::integer
          - current_setting('superuser_reserved_connections')::integer
-         - (select count(*) from pg_stat_activity where backend_type = 'client backend')::integer
+         - (select coalesce(sum(numbackends), 0) from pg_stat_database)::integer
          as free_connections,
        current_setting('statement_timeout') as statement_timeout,
        (select 'lz4' = any(enumvals) from pg_settings where name = 'default_toast_compression') as lz4,

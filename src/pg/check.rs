@@ -5,7 +5,7 @@ use std::time::Instant;
 use serde::Serialize;
 use tokio_postgres::{Client, Row};
 
-use super::{Connector, Error};
+use super::{Connector, Error, Refusal};
 
 /// How bad a finding is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -60,34 +60,50 @@ impl Finding {
 /// be reached is a finding too.
 ///
 /// # Errors
-/// [`Error::Statement`] when an inquiry itself fails.
+/// [`Error::Statement`] or [`Error::Silent`] when an inquiry itself fails.
 pub async fn check(connector: &Connector, connections: usize) -> Result<Vec<Finding>, Error> {
     let begun = Instant::now();
     let client = match connector.connect("check", |_| ()).await {
         Ok(client) => client,
-        Err(error) => {
-            let text = error.to_string();
-            let (found, remedy) = text.rsplit_once("; ").unwrap_or((&text, ""));
-            let finding = Finding::new("connection", Level::Failure, found, remedy);
-            return Ok(vec![finding]);
+        Err(Error::Connect { refusals, .. }) => {
+            return Ok(refusals
+                .into_iter()
+                .map(
+                    |Refusal {
+                         target,
+                         reason,
+                         remedy,
+                         ..
+                     }| {
+                        let found = format!("{target}: {reason}");
+                        Finding::new("connection", Level::Failure, found, &remedy)
+                    },
+                )
+                .collect());
         }
+        Err(error) => return Err(error),
     };
-    let server = client
+    let waited = begun.elapsed().as_secs_f64();
+    let patience = connector.patience();
+    let mut findings = tokio::time::timeout(patience, inquire(&client, waited, connections))
+        .await
+        .unwrap_or(Err(Error::Silent(patience)))?;
+    let reached = Finding::new("connection", Level::Ok, connector.describe(), "");
+    findings.insert(0, reached);
+    Ok(findings)
+}
+
+async fn inquire(client: &Client, waited: f64, connections: usize) -> Result<Vec<Finding>, Error> {
+    let rows = client
         .query_typed(include_str!("../../sql/check/server.sql"), &[])
         .await?;
-    let Some(server) = server.first() else {
-        return Ok(Vec::new());
-    };
-    let mut findings = vec![Finding::new(
-        "connection",
-        Level::Ok,
-        connector.describe(),
-        "",
-    )];
-    findings.extend(reach(server, begun.elapsed().as_secs_f64(), connections));
-    findings.extend(durability(server));
-    findings.extend(features(server));
-    findings.extend(tables(&client, server.get("role")).await?);
+    let mut findings = Vec::new();
+    for server in &rows {
+        findings.extend(reach(server, waited, connections));
+        findings.extend(durability(server));
+        findings.extend(features(server));
+        findings.extend(tables(client, server.get("role")).await?);
+    }
     Ok(findings)
 }
 

@@ -96,6 +96,11 @@ impl Connector {
         self.0.options.describe()
     }
 
+    /// How long a connection is waited for, and any other short answer.
+    pub(super) fn patience(&self) -> Duration {
+        self.0.patience
+    }
+
     pub(super) fn options(&self) -> &Options {
         &self.0.options
     }

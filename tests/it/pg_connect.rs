@@ -1,6 +1,9 @@
-//! The way to PostgreSQL: TLS, several hosts, refusals in one line, the pool, the check.
+//! The way to PostgreSQL: which server, refusals in one line, messages in order.
 
+mod check;
+mod pool;
 mod server;
+mod tls;
 
 use std::{
     sync::{Arc, Mutex},
@@ -9,7 +12,7 @@ use std::{
 
 use flowtrail::{
     config::Database,
-    pg::{self, Connector, Error, Finding, Level, Retry},
+    pg::{Connector, Error, Retry},
 };
 use server::{PASSWORD, Servers};
 use tokio_postgres::{AsyncMessage, Client};
@@ -65,84 +68,6 @@ async fn fails(url: &str, parts: &[&str]) -> Error {
 async fn text(client: &Client, sql: &str) -> String {
     let row = client.query_one(sql, &[]).await;
     row.expect(sql).get(0)
-}
-
-const ENCRYPTED: &str = "select ssl::text from pg_stat_ssl where pid = pg_backend_pid()";
-
-#[tokio::test]
-async fn each_sslmode_verifies_what_libpqs_does() {
-    let servers = Servers::shared().await;
-    let file = |name| quoted(&servers.primary.file(name));
-    let (ca, other, own) = (file("ca.pem"), file("other-ca.pem"), file("server.pem"));
-    let good = async |words: String, encrypted: &str| {
-        let client = connects(&primary(&servers, &words)).await;
-        assert_eq!(text(&client, ENCRYPTED).await, encrypted, "{words}");
-    };
-    let bad = async |words: String, part: &str| {
-        fails(&primary(&servers, &words), &[part]).await;
-    };
-    let by_address = "host=127.0.0.1";
-    good("sslmode=disable".into(), "false").await;
-    good("sslmode=prefer".into(), "true").await;
-    good("sslmode=require".into(), "true").await;
-    good("sslmode=require channel_binding=require".into(), "true").await;
-    good(format!("sslmode=verify-full sslrootcert={ca}"), "true").await;
-    good(
-        format!("sslmode=verify-ca sslrootcert={ca} {by_address}"),
-        "true",
-    )
-    .await;
-    good(
-        format!("sslmode=require sslrootcert={ca} {by_address}"),
-        "true",
-    )
-    .await;
-    good(format!("sslmode=verify-full sslrootcert={own}"), "true").await;
-
-    let name = "not for the name `127.0.0.1`";
-    bad(
-        format!("sslmode=verify-full sslrootcert={ca} {by_address}"),
-        name,
-    )
-    .await;
-    bad(
-        format!("sslmode=verify-full sslrootcert={own} {by_address}"),
-        name,
-    )
-    .await;
-    let issuer = "not signed by anybody we trust";
-    bad(format!("sslmode=verify-full sslrootcert={other}"), issuer).await;
-    bad(format!("sslmode=verify-ca sslrootcert={other}"), issuer).await;
-    bad(format!("sslmode=require sslrootcert={other}"), issuer).await;
-    let missing = "sslrootcert /nowhere.pem cannot be read";
-    bad("sslmode=verify-ca sslrootcert=/nowhere.pem".into(), missing).await;
-    let no_pem = format!("sslrootcert={}", file("password"));
-    bad(format!("sslmode=verify-ca {no_pem}"), "no PEM section").await;
-    let binding = "sslmode=disable channel_binding=require";
-    bad(binding.into(), "channel_binding=prefer").await;
-}
-
-#[tokio::test]
-async fn a_client_certificate_logs_in() {
-    let servers = Servers::shared().await;
-    let client = connects(&primary(&servers, "")).await;
-    // Another test binary's server may have the role from before.
-    client
-        .batch_execute("create role carol login")
-        .await
-        .expect("a new role");
-    let file = |name| quoted(&servers.primary.file(name));
-    let carol = primary(&servers, "user=carol sslmode=require");
-    let words = format!("sslcert={} sslkey={}", file("carol.pem"), file("carol.key"));
-    let client = connects(&format!("{carol} {words}")).await;
-    assert_eq!(text(&client, "select current_user::text").await, "carol");
-    fails(&carol, &["28000", "sslcert"]).await;
-    let mixed = format!(
-        "sslcert={} sslkey={}",
-        file("carol.pem"),
-        file("server.key")
-    );
-    fails(&format!("{carol} {mixed}"), &["do not fit each other"]).await;
 }
 
 #[tokio::test]
@@ -332,124 +257,4 @@ async fn a_socket_needs_no_url() {
         text(&client, "select current_user::text").await,
         "flowtrail"
     );
-}
-
-#[tokio::test]
-async fn the_pool_replaces_what_was_lost() {
-    let servers = Servers::shared().await;
-    let connector = Connector::new(&primary(&servers, ""), &settings()).expect("a good URL");
-    let pool = pg::pool(&connector, &settings());
-    let watcher = connects(&primary(&servers, "")).await;
-    let pid = "select pg_backend_pid()";
-    for _ in 0..20 {
-        let client = pool.get().await.expect("a connection");
-        let lost: i32 = client.query_one(pid, &[]).await.expect("a row").get(0);
-        drop(client);
-        let kill = "select pg_terminate_backend($1)";
-        watcher.query_one(kill, &[&lost]).await.expect("a row");
-        let client = pool.get().await.expect("a connection");
-        client
-            .query_one(pid, &[])
-            .await
-            .expect("a fresh connection");
-    }
-    let client = pool.get().await.expect("a connection");
-    let session = "select concat_ws('|', current_setting('timezone'), current_setting('search_path'), \
-                   current_setting('statement_timeout'), current_setting('application_name'))";
-    assert_eq!(text(&client, session).await, "UTC||30s|flowtrail queries");
-}
-
-#[tokio::test]
-async fn the_pool_says_what_each_server_did() {
-    let servers = Servers::shared().await;
-    let error = |words: &str| {
-        let url = primary(&servers, words);
-        async move {
-            let connector = Connector::new(&url, &settings()).expect("a good URL");
-            let pool = pg::pool(&connector, &settings());
-            Error::from(pool.get().await.expect_err("nobody is there"))
-        }
-    };
-    let away = error("port=1").await;
-    assert!(away.to_string().contains("start PostgreSQL"), "{away}");
-    assert_eq!(away.retry(), Retry::Backoff);
-    let wrong = error("password=wrong").await;
-    assert!(
-        wrong.to_string().contains("put the right password"),
-        "{wrong}"
-    );
-    assert!(matches!(wrong.retry(), Retry::AfterFix(_)));
-}
-
-const TABLES: &str = "
-    create table public.steps (id int); create table public.flowstate (id int);
-    create table public.appstate (id int); create schema flowtrail; create table flowtrail.meta (id int)";
-
-#[tokio::test]
-async fn the_check_finds_what_is_missing() {
-    let servers = Servers::shared().await;
-    let admin = connects(&primary(&servers, "")).await;
-    let execute = async |sql: &str| admin.batch_execute(sql).await.expect(sql);
-    execute("create database checked").await;
-    execute("create role dave login").await;
-    execute(&format!(
-        "alter role dave password '{}'",
-        PASSWORD.replace('\'', "''")
-    ))
-    .await;
-    let look = async |words: &str| {
-        let url = primary(&servers, &format!("dbname=checked {words}"));
-        let connector = Connector::new(&url, &settings()).expect("a good URL");
-        pg::check(&connector, 5).await.expect("the inquiry works")
-    };
-    let level = |findings: &[Finding], subject: &str| {
-        let finding = findings.iter().find(|finding| finding.subject == subject);
-        finding
-            .unwrap_or_else(|| panic!("nothing on {subject}"))
-            .level
-    };
-
-    let findings = look("").await;
-    assert_eq!(level(&findings, "table steps"), Level::Failure);
-    assert_eq!(level(&findings, "schema flowtrail"), Level::Failure);
-    assert_eq!(level(&findings, "fsync"), Level::Warning);
-
-    let owner = connects(&primary(&servers, "dbname=checked")).await;
-    owner.batch_execute(TABLES).await.expect("tables");
-    let findings = look("").await;
-    assert!(
-        findings
-            .iter()
-            .all(|finding| finding.level < Level::Failure),
-        "{findings:#?}"
-    );
-
-    execute("revoke temporary on database checked from public").await;
-    let grants = "grant select, insert, update, delete on public.flowstate to dave; grant select on public.steps to dave";
-    owner.batch_execute(grants).await.expect("grants");
-    let findings = look("user=dave").await;
-    assert_eq!(level(&findings, "temporary tables"), Level::Failure);
-    assert_eq!(level(&findings, "create on database"), Level::Warning);
-    assert_eq!(level(&findings, "table flowstate"), Level::Ok);
-    assert_eq!(level(&findings, "schema flowtrail"), Level::Failure);
-    assert_eq!(level(&findings, "trigger on appstate"), Level::Warning);
-    let steps = findings
-        .iter()
-        .find(|finding| finding.subject == "table steps");
-    let remedy = steps.and_then(|finding| finding.remedy.as_deref());
-    assert_eq!(
-        remedy,
-        Some("grant insert, update, delete on public.steps to the role")
-    );
-
-    let url = primary(&servers, "port=1");
-    let away = Connector::new(&url, &settings()).expect("a good URL");
-    let findings = pg::check(&away, 5).await.expect("a finding");
-    assert_eq!(level(&findings, "connection"), Level::Failure);
-    let standby = format!(
-        "hostaddr=127.0.0.1 dbname=postgres port={}",
-        servers.standby.port
-    );
-    let findings = look(&standby).await;
-    assert_eq!(level(&findings, "writes"), Level::Failure);
 }
