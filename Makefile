@@ -23,8 +23,7 @@ build: ## Build target/release/flowtrail
 test: ## Check everything: format, lints, documentation, all tests; installs what is missing
 	@scripts/setup build lint test-postgresql
 	$(MAKE) --no-print-directory lint
-	$(CARGO) test --locked --all-targets
-	$(CARGO) test --locked --doc
+	$(CARGO) test --locked
 
 .PHONY: lint
 lint: ## Check format, lints, documentation and the plain files
@@ -38,7 +37,7 @@ fmt: ## Format the sources
 	$(CARGO) fmt
 
 .PHONY: bench
-bench: ## Run the benchmarks
+bench: ## Measure the way in against raw COPY, both in one run
 	@scripts/setup build test-postgresql
 	$(CARGO) bench --locked
 
