@@ -252,6 +252,8 @@ impl Line {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let own = listener.local_addr().expect("bound").port();
         let user = config.get_user().expect("a user");
+        let password = config.get_password().unwrap_or_default();
+        let password = String::from_utf8_lossy(password);
         let name = config.get_dbname().expect("a database");
         let frozen = Arc::new(Mutex::new(CancellationToken::new()));
         let lifecycle = Lifecycle::default();
@@ -273,7 +275,9 @@ impl Line {
             }
         });
         Self {
-            url: format!("host=127.0.0.1 port={own} user={user} dbname={name} sslmode=disable"),
+            url: format!(
+                "host=127.0.0.1 port={own} user={user} password='{password}' dbname={name} sslmode=disable"
+            ),
             frozen,
             lifecycle,
         }
