@@ -4,6 +4,8 @@
 //! stop between two messages, lanes write what was taken, answering halves send the last acks, the
 //! servers return, and what only serves the lanes (toggles, sweep, database) ends last.
 
+mod doors;
+
 use std::{future::IntoFuture as _, net::SocketAddr, sync::Arc, time::Duration};
 
 use anyhow::Context as _;
@@ -11,8 +13,10 @@ use tokio::{sync::Semaphore, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 use tonic::service::Routes;
 
+use doors::Doors;
+
 use crate::{
-    config::{self, Config},
+    config::Config,
     control::{self, Toggles},
     ingest::{
         self,
@@ -28,7 +32,7 @@ use crate::{
         embedded::Embedded,
         migrate::{self, State},
     },
-    server::{self, Limits, Listener, Tls},
+    server,
 };
 
 /// How long a gRPC message that has begun may take to arrive.
@@ -201,7 +205,7 @@ async fn prepare(connector: &Connector, config: &Config, ours: bool) -> anyhow::
         let remedy = remedy.unwrap_or_default();
         match level {
             Level::Ok => {}
-            Level::Warning => tracing::warn!("{subject}: {found}; {remedy}"),
+            Level::Warning => tracing::info!("{subject}: {found}; {remedy}"),
             Level::Failure => anyhow::bail!("{subject}: {found}; {remedy}"),
         }
     }
@@ -247,65 +251,4 @@ fn probe(budget: Budget, standing: Arc<Standing>, toggles: Toggles) -> Probe {
             toggles_age,
         }
     })
-}
-
-/// The ports: one for everything, or gRPC and the rest apart.
-struct Doors {
-    main: Listener,
-    grpc: Option<Listener>,
-    admin: Option<Listener>,
-}
-
-impl Doors {
-    async fn open(listen: &config::Listen) -> Result<Self, server::Error> {
-        let tls = match (&listen.tls_cert, &listen.tls_key) {
-            (Some(certificate), Some(key)) => Some(Tls::load(
-                certificate,
-                key,
-                listen.tls_client_ca.as_deref(),
-            )?),
-            _ => None,
-        };
-        let main = Listener::bind(listen.listen, tls.clone()).await?;
-        let grpc = match listen.grpc_listen {
-            Some(address) => Some(Listener::bind(address, tls).await?),
-            None => None,
-        };
-        let admin = match listen.admin_listen {
-            Some(address) => Some(Listener::bind(address, None).await?),
-            None => None,
-        };
-        Ok(Self { main, grpc, admin })
-    }
-
-    /// Serves each router behind its door; answers with the address of gRPC.
-    fn serve(
-        self,
-        grpc: axum::Router,
-        admin: axum::Router,
-        listen: &config::Listen,
-        lifecycle: &Lifecycle,
-    ) -> SocketAddr {
-        let limits = Limits::new(listen.max_connections);
-        let open = |listener, router| {
-            lifecycle.spawn(server::serve(listener, router, limits, lifecycle.clone()));
-        };
-        let mut main = axum::Router::new();
-        let mut address = self.main.local_addr();
-        match self.grpc {
-            Some(door) => {
-                address = door.local_addr();
-                open(door, grpc);
-            }
-            None => main = main.merge(grpc.reset_fallback()),
-        }
-        match self.admin {
-            Some(door) => {
-                open(door, admin);
-            }
-            None => main = main.merge(admin),
-        }
-        open(self.main, main);
-        address
-    }
 }

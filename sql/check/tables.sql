@@ -2,11 +2,17 @@
 select t.schema || '.' || t.name as name,
        c.oid is not null as present,
        not coalesce(has_schema_privilege(n.oid, 'usage'), true) as hidden,
-       array(select p from unnest(array['select', 'insert', 'update', 'delete']) p
-             where not has_table_privilege(c.oid, p)) as lacks,
+       array(select p from unnest(t.needs) p where not has_table_privilege(c.oid, p)) as lacks,
        coalesce(has_table_privilege(c.oid, 'trigger'), false) as may_trigger
-from (values (1, 'public', 'steps'), (2, 'public', 'flowstate'), (3, 'public', 'appstate'),
-             (4, 'flowtrail', 'meta')) t (place, schema, name)
+from (values (1, 'public', 'steps', array['select', 'insert', 'update', 'delete']),
+             (2, 'public', 'flowstate', array['select', 'insert', 'update', 'delete']),
+             (3, 'public', 'appstate', array['select', 'insert', 'update']),
+             (4, 'flowtrail', 'meta', array['select']),
+             (5, 'flowtrail', 'attempts', array['select', 'insert', 'update', 'delete']),
+             (6, 'flowtrail', 'past_steps', array['select', 'insert', 'update', 'delete']),
+             (7, 'flowtrail', 'cuts', array['select', 'insert', 'update', 'delete']),
+             (8, 'flowtrail', 'awaited_originals', array['select', 'insert', 'update', 'delete']))
+     t (place, schema, name, needs)
 left join pg_namespace n on n.nspname = t.schema
 left join pg_class c on c.relnamespace = n.oid and c.relname = t.name
 order by t.place

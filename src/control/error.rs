@@ -2,8 +2,6 @@
 
 use std::time::Duration;
 
-use tokio_postgres::error::SqlState;
-
 use super::metrics::Reason;
 use crate::{
     pg,
@@ -32,7 +30,9 @@ impl Error {
         match self {
             Self::Connect(_) | Self::Pool(_) => Reason::Connection,
             Self::Timeout(_) => Reason::Timeout,
-            Self::Statement(error) if passes(error) => Reason::Connection,
+            Self::Statement(error) if pg::verdict(error) == pg::Retry::Backoff => {
+                Reason::Connection
+            }
             Self::Statement(_) => Reason::Statement,
         }
     }
@@ -50,18 +50,4 @@ impl Error {
             ),
         }
     }
-}
-
-/// Whether the same statement may work later without anybody changing anything.
-fn passes(error: &tokio_postgres::Error) -> bool {
-    let Some(state) = error.code() else {
-        return true;
-    };
-    let classes = ["08", "40", "53", "57", "58"];
-    classes.iter().any(|class| state.code().starts_with(class))
-        || [
-            SqlState::READ_ONLY_SQL_TRANSACTION,
-            SqlState::LOCK_NOT_AVAILABLE,
-        ]
-        .contains(state)
 }

@@ -5,7 +5,7 @@ use std::time::Instant;
 use serde::Serialize;
 use tokio_postgres::{Client, Row};
 
-use super::{Connector, Error, Refusal};
+use super::{Connector, Error, Refusal, migrate};
 
 /// How bad a finding is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -104,6 +104,13 @@ async fn inquire(client: &Client, waited: f64, connections: usize) -> Result<Vec
         findings.extend(features(server));
         findings.extend(tables(client, server.get("role")).await?);
     }
+    let (level, state) = match migrate::state(client).await {
+        Ok(state) if state.usable() => (Level::Ok, state.to_string()),
+        Ok(state) => (Level::Failure, state.to_string()),
+        Err(error) => (Level::Failure, error.to_string()),
+    };
+    let (found, remedy) = state.split_once("; ").unwrap_or((&state, ""));
+    findings.push(Finding::new("schema version", level, found, remedy));
     Ok(findings)
 }
 
@@ -266,7 +273,11 @@ async fn tables(client: &Client, role: &str) -> Result<Vec<Finding>, Error> {
             "public.steps" => "table steps",
             "public.flowstate" => "table flowstate",
             "public.appstate" => "table appstate",
-            _ => "schema flowtrail",
+            "flowtrail.meta" => "schema flowtrail",
+            "flowtrail.attempts" => "table attempts",
+            "flowtrail.past_steps" => "table past_steps",
+            "flowtrail.cuts" => "table cuts",
+            _ => "table awaited_originals",
         };
         let lacks: Vec<String> = row.get("lacks");
         if !row.get::<_, bool>("present") {

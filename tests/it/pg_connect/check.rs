@@ -1,7 +1,7 @@
 //! What `flowtrail check` finds.
 
 use flowtrail::{
-    cli::check::{Check, Form},
+    cli::{check, output::Output},
     config::Database,
     pg::{self, Connector, Finding, Level},
 };
@@ -11,10 +11,6 @@ use super::{
     server::{PASSWORD, Servers},
     settings,
 };
-
-const TABLES: &str = "
-    create table public.steps (id int); create table public.flowstate (id int);
-    create table public.appstate (id int); create schema flowtrail; create table flowtrail.meta (id int)";
 
 #[tokio::test]
 async fn the_check_finds_what_is_missing() {
@@ -46,7 +42,10 @@ async fn the_check_finds_what_is_missing() {
     assert_eq!(level(&findings, "fsync"), Level::Warning);
 
     let owner = connects(&primary(&servers, "dbname=checked")).await;
-    owner.batch_execute(TABLES).await.expect("tables");
+    let url = primary(&servers, "dbname=checked");
+    let connector = Connector::new(&url, &settings()).expect("a good URL");
+    let migrated = pg::migrate::migrate(&connector, |_| ()).await;
+    migrated.expect("an empty database can be migrated");
     let findings = look("").await;
     assert!(
         findings
@@ -74,14 +73,14 @@ async fn the_check_finds_what_is_missing() {
     );
 
     let url = primary(&servers, "port=1");
-    let called = Check {
+    let called = check::Args {
         database: Database {
             database_url: Some(url.clone()),
             ..settings()
         },
-        output: Form::Json,
+        output: Output::Json,
     };
-    let error = flowtrail::cli::check::run(&called).await;
+    let error = check::run(called).await;
     let error = error.expect_err("nobody is there").to_string();
     assert!(error.contains("1 of 1 findings"), "{error}");
     let away = Connector::new(&url, &settings()).expect("a good URL");

@@ -1,0 +1,71 @@
+//! The ports: one for everything, or gRPC and the rest apart.
+
+use std::net::SocketAddr;
+
+use crate::{
+    config,
+    lifecycle::Lifecycle,
+    server::{self, Limits, Listener, Tls},
+};
+
+/// Bound, not served yet.
+pub(super) struct Doors {
+    main: Listener,
+    grpc: Option<Listener>,
+    admin: Option<Listener>,
+}
+
+impl Doors {
+    /// Binds them, TLS on all but the admin's.
+    pub(super) async fn open(listen: &config::Listen) -> Result<Self, server::Error> {
+        let tls = match (&listen.tls_cert, &listen.tls_key) {
+            (Some(certificate), Some(key)) => Some(Tls::load(
+                certificate,
+                key,
+                listen.tls_client_ca.as_deref(),
+            )?),
+            _ => None,
+        };
+        let main = Listener::bind(listen.listen, tls.clone()).await?;
+        let grpc = match listen.grpc_listen {
+            Some(address) => Some(Listener::bind(address, tls).await?),
+            None => None,
+        };
+        let admin = match listen.admin_listen {
+            Some(address) => Some(Listener::bind(address, None).await?),
+            None => None,
+        };
+        Ok(Self { main, grpc, admin })
+    }
+
+    /// Serves each router behind its door; answers with the address of gRPC.
+    pub(super) fn serve(
+        self,
+        grpc: axum::Router,
+        admin: axum::Router,
+        listen: &config::Listen,
+        lifecycle: &Lifecycle,
+    ) -> SocketAddr {
+        let limits = Limits::new(listen.max_connections);
+        let open = |listener, router| {
+            lifecycle.spawn(server::serve(listener, router, limits, lifecycle.clone()));
+        };
+        let mut main = axum::Router::new();
+        let mut address = self.main.local_addr();
+        match self.grpc {
+            Some(door) => {
+                address = door.local_addr();
+                open(door, grpc);
+            }
+            None => main = main.merge(grpc.reset_fallback()),
+        }
+        match self.admin {
+            Some(door) => {
+                open(door, admin);
+            }
+            None => main = main.merge(admin),
+        }
+        open(self.main, main);
+        address
+    }
+}
