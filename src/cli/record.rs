@@ -73,7 +73,7 @@ pub struct Args {
     )]
     pub host: String,
     /// Events in a chunk at most; the server's limit in bytes holds besides
-    #[arg(long, value_name = "N", default_value_t = 200, value_parser = clap::value_parser!(u32).range(1..), help_heading = "Sending")]
+    #[arg(long, value_name = "N", default_value_t = 200, value_parser = clap::value_parser!(u32).range(1..=10_000), help_heading = "Sending")]
     pub chunk_events: u32,
     /// How long to try again while the server is away; 0s gives up at once
     #[arg(long, value_name = "TIME", default_value = "30s", value_parser = config::duration, help_heading = "Sending")]
