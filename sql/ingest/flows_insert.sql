@@ -2,7 +2,7 @@
 with starts as (
   select distinct on (flowinstanceid, starttime) s.*
   from pg_temp.stage_flows s
-  where kind = 1
+  where kind = 1 and status is distinct from 'Started'
   order by flowinstanceid, starttime,
     row(userid, appname, appversion, flowname, hostid, parentflowinstanceid, parentflowname, rerunofflowinstanceid, flowinput, misc, status, endtime)::record desc
 ), ends as (
@@ -29,7 +29,6 @@ with starts as (
   from starts s
   join single using (flowinstanceid)
   left join ends e on e.flowinstanceid = s.flowinstanceid and e.starttime = s.starttime
-  where s.status is distinct from 'Started'
   order by s.flowinstanceid
   on conflict (flowinstanceid) do update
   set endtime = excluded.endtime, executiontime = excluded.executiontime, status = excluded.status, flowoutput = excluded.flowoutput

@@ -91,14 +91,15 @@ comment on column flowtrail.cuts.base is 'the newest attempt stored when it was 
 comment on column flowtrail.cuts.cut_at is
   'steps from `fromstep` on that began before this belong to an earlier attempt';
 
-create table flowtrail.awaited_originals (
+create table flowtrail.reruns (
   original text not null,
   rerun text not null,
   noted_at timestamptz not null default now(),
   primary key (original, rerun)
 );
-comment on table flowtrail.awaited_originals is
-  'reruns whose original was not stored yet, to be counted once it is';
+create index reruns_noted_at on flowtrail.reruns (noted_at);
+comment on table flowtrail.reruns is
+  'reruns that counting the rows of flowstate would miss: their original was not stored yet, or another start of theirs is shown';
 
 create view flowtrail.past_flowstate as
   select

@@ -2,7 +2,7 @@
 //! written while another transaction cut their instance, and originals that were stored while
 //! another transaction stored their rerun.
 //!
-//! The tables themselves say what may be left (`flowtrail.cuts`, `flowtrail.awaited_originals`), so
+//! The tables themselves say what may be left (`flowtrail.cuts`, `flowtrail.reruns`), so
 //! that any server can finish what another began. Deletions are forgotten here after a day.
 
 use std::time::Duration;

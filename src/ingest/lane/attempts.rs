@@ -28,6 +28,8 @@ pub async fn merge(client: &Client, instances: &Vec<String>) -> Result<Vec<i32>,
         .collect();
     of(sql!("attempts_lock"), instances).await?;
     of(sql!("attempts_seed"), &stored).await?;
+    // before a start that loses is gone
+    of(sql!("reruns_keep"), instances).await?;
     let started = of(sql!("attempts_start"), instances).await?;
     let ended = of(sql!("attempts_end"), instances).await?;
     of(sql!("attempts_show"), instances).await?;
@@ -51,11 +53,14 @@ pub async fn place(client: &Client, instances: &Vec<String>) -> Result<(), tokio
     if instances.is_empty() {
         return Ok(());
     }
-    client
-        .query_typed(sql!("place_past"), &[(instances, Type::TEXT_ARRAY)])
-        .await?;
-    client
-        .query_typed(sql!("place_current"), &[(instances, Type::TEXT_ARRAY)])
-        .await?;
+    for sql in [
+        sql!("place_past"),
+        sql!("place_current"),
+        sql!("place_once"),
+    ] {
+        client
+            .query_typed(sql, &[(instances, Type::TEXT_ARRAY)])
+            .await?;
+    }
     Ok(())
 }

@@ -80,10 +80,19 @@ impl Stream {
 
     /// Sends a chunk under the next sequence, which it returns.
     pub(crate) async fn chunk(&mut self, kinds: impl IntoIterator<Item = Kind>) -> u64 {
+        self.chunk_marked(false, kinds).await
+    }
+
+    /// Sends a chunk whose events may have been sent before.
+    pub(crate) async fn chunk_marked(
+        &mut self,
+        resent: bool,
+        kinds: impl IntoIterator<Item = Kind>,
+    ) -> u64 {
         self.sequence += 1;
         let chunk = Chunk {
             sequence: self.sequence,
-            resent: false,
+            resent,
             events: events(kinds),
         };
         self.say(Request::Chunk(chunk)).await;
