@@ -3,17 +3,21 @@
 //! The databases live in one private cluster that ends with the test process, however that ends, or
 //! in the server that `TEST_DATABASE_URL` names, whose role must be allowed to create databases.
 
+mod chance;
 mod cluster;
 mod database;
 mod programs;
 mod service;
 mod stream;
 mod tests;
+mod wait;
 mod watchdog;
 
+pub(crate) use chance::Chance;
 pub(crate) use cluster::Cluster;
 pub(crate) use database::{TestDatabase, connect, database, empty_database, options};
 pub(crate) use programs::{dump, psql};
 pub(crate) use service::{Program, config, http, serve};
 pub(crate) use stream::{Stream, events, hello};
+pub(crate) use wait::eventually;
 pub(crate) use watchdog::Watchdog;

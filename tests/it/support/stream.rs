@@ -99,6 +99,17 @@ impl Stream {
         self.sequence
     }
 
+    /// Sends encoded events as a chunk of this sequence; they may be anything.
+    pub(crate) async fn chunk_as(&mut self, sequence: u64, events: Vec<bytes::Bytes>) {
+        self.sequence = sequence;
+        let chunk = Chunk {
+            sequence,
+            resent: false,
+            events,
+        };
+        self.say(Request::Chunk(chunk)).await;
+    }
+
     /// The next response; none at the OK end.
     pub(crate) async fn next(&mut self) -> Result<Option<Response>, Status> {
         let response = self.responses.message().await?;
@@ -119,8 +130,20 @@ impl Stream {
     /// Half-closes and adds up the acks until the end, which must be OK.
     pub(crate) async fn finish(mut self) -> Ack {
         self.requests = None;
+        let (sum, end) = self.rest().await;
+        end.expect("an OK end");
+        sum
+    }
+
+    /// Adds up the acks until the end.
+    pub(crate) async fn rest(mut self) -> (Ack, Result<(), Status>) {
         let mut sum = Ack::default();
-        while let Some(response) = self.next().await.expect("an OK end") {
+        loop {
+            let response = match self.next().await {
+                Ok(Some(response)) => response,
+                Ok(None) => return (sum, Ok(())),
+                Err(status) => return (sum, Err(status)),
+            };
             if let Response::Ack(ack) = response {
                 sum.through_sequence = ack.through_sequence;
                 sum.recorded += ack.recorded;
@@ -131,6 +154,5 @@ impl Stream {
                 sum.rejections.extend(ack.rejections);
             }
         }
-        sum
     }
 }
