@@ -6,6 +6,7 @@ mod apps;
 mod architecture;
 mod control;
 mod embedded;
+mod faults;
 mod migrate;
 mod ops;
 mod pg_connect;

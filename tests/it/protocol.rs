@@ -1,24 +1,9 @@
 //! The conversation of a recorder stream: what it answers, and what ends it.
 
-use flowtrail::proto::{
-    FlowEnded, FlowStarted, StepRecorded, event::Kind, record_request::Message as Request,
-};
+use flowtrail::proto::{FlowEnded, FlowStarted, event::Kind, record_request::Message as Request};
 use tonic::Code;
 
-use crate::support::{self, Stream, hello};
-
-fn time(seconds: i64) -> Option<prost_types::Timestamp> {
-    Some(prost_types::Timestamp { seconds, nanos: 0 })
-}
-
-fn step(instance: &str, number: i32) -> Kind {
-    Kind::Step(StepRecorded {
-        instance_id: instance.into(),
-        step_id: number,
-        start_time: time(1_000),
-        ..StepRecorded::default()
-    })
-}
+use crate::support::{self, Stream, hello, step, time};
 
 #[tokio::test]
 async fn a_stream_is_welcomed_acknowledged_and_ends_ok() {
