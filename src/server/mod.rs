@@ -5,6 +5,7 @@
 //! nothing does not keep its place for ever; a failing `accept` never spins and a failing
 //! connection never touches another. Not here: who may call what, and anything about a route.
 
+mod closing;
 mod opening;
 mod patience;
 mod tls;
@@ -276,7 +277,8 @@ impl Connection {
             request.extensions_mut().insert(info.clone());
             self.router.clone().oneshot(request)
         });
-        let io = TokioIo::new(opening::Opening::new(stream, self.opening));
+        let stream = closing::Closing::new(opening::Opening::new(stream, self.opening));
+        let io = TokioIo::new(stream);
         let mut connection = pin!(self.protocol.serve_connection(io, service));
         tokio::select! {
             outcome = connection.as_mut() => return outcome,

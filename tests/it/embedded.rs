@@ -4,7 +4,6 @@ use std::{
     fs,
     os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
-    sync::atomic::{AtomicU32, Ordering},
     time::Duration,
 };
 
@@ -18,44 +17,22 @@ use flowtrail::{
 use rustix::process::{Pid, Signal, geteuid, kill_process};
 use tokio_postgres::Client;
 
-use crate::support::{self, Watchdog};
+use crate::support::{self, DataDir};
 
-/// A data directory that is removed, and its server ended, when the test ends.
-struct DataDir {
-    path: PathBuf,
-    _watchdog: Watchdog,
+fn options(dir: &DataDir) -> config::Embedded {
+    config::Embedded {
+        data_dir: dir.path.clone(),
+        pg_bin: None,
+    }
 }
 
-impl DataDir {
-    fn new(inside: &str) -> Self {
-        static NUMBER: AtomicU32 = AtomicU32::new(0);
-        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-        let root = PathBuf::from(format!(
-            "/tmp/flowtrail-it-embedded-{}-{number}",
-            std::process::id()
-        ));
-        let path = root.join(inside);
-        Self {
-            _watchdog: Watchdog::of_server(&root, &path.join("postgres/data")),
-            path,
-        }
-    }
+async fn start(dir: &DataDir) -> Result<Embedded, Error> {
+    Embedded::start(&options(dir), &no_url()).await
+}
 
-    fn options(&self) -> config::Embedded {
-        config::Embedded {
-            data_dir: self.path.clone(),
-            pg_bin: None,
-        }
-    }
-
-    async fn start(&self) -> Result<Embedded, Error> {
-        Embedded::start(&self.options(), &no_url()).await
-    }
-
-    fn pid(&self) -> Pid {
-        let file = fs::read_to_string(self.path.join("postgres/data/postmaster.pid")).unwrap();
-        Pid::from_raw(file.lines().next().unwrap().parse().unwrap()).unwrap()
-    }
+fn pid(dir: &DataDir) -> Pid {
+    let file = fs::read_to_string(dir.path.join("postgres/data/postmaster.pid")).unwrap();
+    Pid::from_raw(file.lines().next().unwrap().parse().unwrap()).unwrap()
 }
 
 fn no_url() -> config::Database {
@@ -89,7 +66,7 @@ async fn keep_one_row(embedded: &Embedded) {
 #[tokio::test]
 async fn rows_outlive_a_stop() {
     let dir = DataDir::new("data");
-    let embedded = dir.start().await.unwrap();
+    let embedded = start(&dir).await.unwrap();
     keep_one_row(&embedded).await;
     let setting = |name: &'static str| {
         let client = client(&embedded);
@@ -114,7 +91,7 @@ async fn rows_outlive_a_stop() {
     embedded.stop().await.unwrap();
     assert!(!dir.path.join("postgres/data/postmaster.pid").exists());
 
-    let embedded = dir.start().await.unwrap();
+    let embedded = start(&dir).await.unwrap();
     assert!(!embedded.adopted());
     assert_eq!(kept(&embedded).await, 1);
     embedded.stop().await.unwrap();
@@ -123,7 +100,7 @@ async fn rows_outlive_a_stop() {
 #[tokio::test]
 async fn a_killed_server_is_started_again_with_its_rows() {
     let dir = DataDir::new("data");
-    let embedded = dir.start().await.unwrap();
+    let embedded = start(&dir).await.unwrap();
     keep_one_row(&embedded).await;
     // a session that is at work does not notice, and holds up the next server
     let busy = client(&embedded).await;
@@ -133,7 +110,7 @@ async fn a_killed_server_is_started_again_with_its_rows() {
             .await
             .is_err()
     );
-    kill_process(dir.pid(), Signal::KILL).unwrap();
+    kill_process(pid(&dir), Signal::KILL).unwrap();
     drop(embedded);
     // the number is somebody else's meanwhile
     let file = dir.path.join("postgres/data/postmaster.pid");
@@ -141,7 +118,7 @@ async fn a_killed_server_is_started_again_with_its_rows() {
     let (_, rest) = text.split_once('\n').unwrap();
     fs::write(&file, format!("{}\n{rest}", std::process::id())).unwrap();
 
-    let embedded = dir.start().await.unwrap();
+    let embedded = start(&dir).await.unwrap();
     assert!(!embedded.adopted());
     assert_eq!(kept(&embedded).await, 1);
     embedded.stop().await.unwrap();
@@ -150,14 +127,14 @@ async fn a_killed_server_is_started_again_with_its_rows() {
 #[tokio::test]
 async fn a_server_whose_service_was_killed_is_adopted() {
     let dir = DataDir::new("data");
-    let embedded = dir.start().await.unwrap();
+    let embedded = start(&dir).await.unwrap();
     keep_one_row(&embedded).await;
-    let before = dir.pid();
+    let before = pid(&dir);
     drop(embedded);
 
-    let embedded = dir.start().await.unwrap();
+    let embedded = start(&dir).await.unwrap();
     assert!(embedded.adopted());
-    assert_eq!(dir.pid(), before);
+    assert_eq!(pid(&dir), before);
     assert_eq!(kept(&embedded).await, 1);
     embedded.stop().await.unwrap();
     assert!(!dir.path.join("postgres/data/postmaster.pid").exists());
@@ -166,8 +143,8 @@ async fn a_server_whose_service_was_killed_is_adopted() {
 #[tokio::test]
 async fn a_data_directory_has_one_service() {
     let dir = DataDir::new("data");
-    let embedded = dir.start().await.unwrap();
-    let error = dir.start().await.unwrap_err();
+    let embedded = start(&dir).await.unwrap();
+    let error = start(&dir).await.unwrap_err();
     assert!(matches!(error, Error::InUse { pid: Some(pid), .. } if pid == std::process::id()));
     assert!(
         error.to_string().contains("choose another --data-dir"),
@@ -182,7 +159,7 @@ async fn a_cluster_of_another_version_says_what_to_install() {
     let data = dir.path.join("postgres/data");
     fs::create_dir_all(&data).unwrap();
     fs::write(data.join("PG_VERSION"), "99\n").unwrap();
-    let error = dir.start().await.unwrap_err();
+    let error = start(&dir).await.unwrap_err();
     assert!(
         matches!(error, Error::Missing(Missing::Version { wanted: 99, .. })),
         "{error}"
@@ -196,7 +173,7 @@ async fn a_cluster_of_another_version_says_what_to_install() {
 #[tokio::test]
 async fn programs_that_are_not_there_are_said_before_anything_is_made() {
     let dir = DataDir::new("data");
-    let mut options = dir.options();
+    let mut options = options(&dir);
     options.pg_bin = Some(PathBuf::from("/usr/share"));
     let error = Embedded::start(&options, &no_url()).await.unwrap_err();
     assert!(
@@ -209,7 +186,7 @@ async fn programs_that_are_not_there_are_said_before_anything_is_made() {
 #[tokio::test]
 async fn a_long_path_has_its_socket_elsewhere() {
     let dir = DataDir::new(&"long".repeat(25));
-    let embedded = dir.start().await.unwrap();
+    let embedded = start(&dir).await.unwrap();
     keep_one_row(&embedded).await;
     assert_eq!(kept(&embedded).await, 1);
     let directory = {
@@ -230,7 +207,7 @@ async fn a_directory_the_server_cannot_enter_is_named() {
     let closed = dir.path.parent().unwrap();
     fs::create_dir_all(closed).unwrap();
     fs::set_permissions(closed, fs::Permissions::from_mode(0o700)).unwrap();
-    let started = dir.start().await;
+    let started = start(&dir).await;
     if geteuid().is_root() {
         let error = started.unwrap_err();
         assert!(
@@ -246,9 +223,9 @@ async fn a_directory_the_server_cannot_enter_is_named() {
 #[tokio::test]
 async fn a_server_that_does_not_start_says_why() {
     let dir = DataDir::new("data");
-    dir.start().await.unwrap().stop().await.unwrap();
+    start(&dir).await.unwrap().stop().await.unwrap();
     break_configuration(&dir.path);
-    let error = dir.start().await.unwrap_err();
+    let error = start(&dir).await.unwrap_err();
     assert!(matches!(error, Error::Start { .. }), "{error}");
     assert!(error.to_string().contains("no_such_setting"), "{error}");
     assert!(!error.to_string().contains('\n'), "{error}");
@@ -265,7 +242,7 @@ async fn the_command_migrates_it_and_leaves_it_stopped() {
     let dir = DataDir::new("data");
     let args = |dry_run| cli::migrate::Args {
         database: no_url(),
-        embedded: dir.options(),
+        embedded: options(&dir),
         dry_run,
         print: false,
     };
@@ -275,7 +252,7 @@ async fn the_command_migrates_it_and_leaves_it_stopped() {
     assert!(!dir.path.join("postgres/data/postmaster.pid").exists());
     cli::migrate::run(args(true)).await.unwrap();
 
-    let embedded = dir.start().await.unwrap();
+    let embedded = start(&dir).await.unwrap();
     let state = migrate::state(&client(&embedded).await).await.unwrap();
     assert_eq!(state, migrate::State::Current);
     embedded.stop().await.unwrap();

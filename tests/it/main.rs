@@ -8,6 +8,7 @@ mod control;
 mod embedded;
 mod merge;
 mod fixtures;
+mod faults;
 mod migrate;
 mod noise;
 mod ops;

@@ -5,8 +5,11 @@
 
 mod chance;
 mod cluster;
+mod data_dir;
 mod database;
+mod load;
 mod programs;
+mod proxy;
 mod service;
 mod stream;
 mod tests;
@@ -15,9 +18,16 @@ mod watchdog;
 
 pub(crate) use chance::Chance;
 pub(crate) use cluster::Cluster;
+pub(crate) use data_dir::DataDir;
 pub(crate) use database::{TestDatabase, connect, database, empty_database, options};
+pub(crate) use load::{BIG, Ledger, Load, SMALL, Shape, until, verify};
 pub(crate) use programs::{dump, psql};
+pub(crate) use proxy::Proxy;
 pub(crate) use service::{Program, config, http, serve};
+<<<<<<< HEAD
 pub(crate) use stream::{Stream, events, hello};
 pub(crate) use wait::eventually;
 pub(crate) use watchdog::Watchdog;
+=======
+pub(crate) use stream::{Stream, hello, step, time};
+>>>>>>> t3

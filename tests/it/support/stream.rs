@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use flowtrail::proto::{
-    Ack, Chunk, Event, Hello, RecordRequest, RecordResponse, Welcome, event::Kind,
+    Ack, Chunk, Event, Hello, RecordRequest, RecordResponse, StepRecorded, Welcome, event::Kind,
     record_request::Message as Request, record_response::Message as Response,
     recorder_client::RecorderClient,
 };
@@ -35,6 +35,22 @@ pub(crate) fn hello(app: &str) -> Hello {
 pub(crate) fn events(kinds: impl IntoIterator<Item = Kind>) -> Vec<bytes::Bytes> {
     let encode = |kind| Event { kind: Some(kind) }.encode_to_vec().into();
     kinds.into_iter().map(encode).collect()
+}
+
+/// A moment, in seconds since 1970.
+#[expect(clippy::unnecessary_wraps, reason = "the type of the events' fields")]
+pub(crate) fn time(seconds: i64) -> Option<prost_types::Timestamp> {
+    Some(prost_types::Timestamp { seconds, nanos: 0 })
+}
+
+/// Step `number` of an instance.
+pub(crate) fn step(instance: &str, number: i32) -> Kind {
+    Kind::Step(StepRecorded {
+        instance_id: instance.into(),
+        step_id: number,
+        start_time: time(1_000),
+        ..StepRecorded::default()
+    })
 }
 
 impl Stream {

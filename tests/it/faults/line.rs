@@ -1,0 +1,101 @@
+//! The line to the database is cut, held and slowed in the middle of writing.
+
+use std::time::Duration;
+
+use crate::support::{self, BIG, Load, Proxy, SMALL, serve, until, verify};
+
+/// The database, a line to it, and its URL over that line.
+async fn line() -> (support::TestDatabase, Proxy, String) {
+    let database = support::database().await;
+    let config: tokio_postgres::Config = database.url.parse().unwrap();
+    let [tokio_postgres::config::Host::Tcp(host)] = config.get_hosts() else {
+        panic!("TEST_DATABASE_URL names a server over TCP");
+    };
+    let target = (host.as_str(), *config.get_ports().first().unwrap_or(&5432));
+    let target = tokio::net::lookup_host(target)
+        .await
+        .unwrap()
+        .next()
+        .unwrap();
+    let proxy = Proxy::to(target).await;
+    let password = String::from_utf8_lossy(config.get_password().unwrap_or_default()).into_owned();
+    let url = format!(
+        "postgresql://{}:{password}@{}/{}?sslmode=disable",
+        config.get_user().unwrap(),
+        proxy.address(),
+        database.name
+    );
+    (database, proxy, url)
+}
+
+/// Under load `harm` is done to the line five times, and everything arrives once.
+async fn survives(flags: &[&str], shape: support::Shape, harm: impl AsyncFn(&Proxy, usize)) {
+    let (database, proxy, url) = line().await;
+    let service = serve(&url, flags).await;
+    let load = Load::start(service.local_addr(), "l", 3, shape).await;
+    for round in 0..5 {
+        load.progress(3).await;
+        harm(&proxy, round).await;
+    }
+    load.progress(3).await;
+    let ledgers = load.finish().await;
+    for ledger in &ledgers {
+        ledger.end.as_ref().expect("the streams are not harmed");
+        assert_eq!(ledger.acked, ledger.sent);
+    }
+    verify(&database.client().await, &ledgers).await;
+    service.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_line_cut_in_the_middle_of_a_copy_loses_nothing() {
+    // 1 MiB chunks in messages of 128 KiB: these lie inside of a COPY
+    let harm = async |proxy: &Proxy, round| proxy.cut_after(50_000 + 130_000 * round);
+    survives(&["--lanes", "1"], BIG, harm).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_line_cut_at_any_moment_loses_nothing() {
+    survives(&[], SMALL, async |proxy, _| {
+        super::moment().await;
+        proxy.cut();
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_slow_line_loses_nothing() {
+    survives(&[], SMALL, async |proxy, _| {
+        proxy.slow(Duration::from_millis(20))
+    })
+    .await;
+}
+
+/// A network that has forgotten the connections: no end is told, so the old session stands in the
+/// database with its locks, in the middle of its transaction.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_line_that_falls_silent_in_the_middle_of_a_copy_is_given_up() {
+    let (database, proxy, url) = line().await;
+    let flags = ["--lanes", "1", "--statement-timeout", "1s"];
+    let service = serve(&url, &flags).await;
+    let load = Load::start(service.local_addr(), "h", 3, SMALL).await;
+    let client = database.client().await;
+    let caught = "select exists (select from pg_stat_activity where datname = current_database()
+        and application_name like '%lane%' and wait_event = 'ClientRead' and backend_xid is not null)";
+    until("transaction caught in the middle", async || {
+        proxy.hold();
+        let row = client.query_one(caught, &[]).await.unwrap();
+        if !row.get::<_, bool>(0) {
+            load.progress(1).await;
+        }
+        row.get(0)
+    })
+    .await;
+    load.progress(5).await;
+    let ledgers = load.finish().await;
+    for ledger in &ledgers {
+        ledger.end.as_ref().expect("the streams are not harmed");
+    }
+    verify(&client, &ledgers).await;
+    service.stop().await.unwrap();
+}

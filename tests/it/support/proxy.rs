@@ -1,0 +1,147 @@
+//! A line to a server that can be cut, held still or slowed.
+
+use std::{net::SocketAddr, time::Duration};
+
+use tokio::{
+    io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _},
+    net::{TcpListener, TcpStream},
+    sync::watch,
+    task::JoinSet,
+};
+
+/// How the connections open at that time behave.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Line {
+    Good,
+    /// Every read on the way waits this long.
+    Slow(Duration),
+    /// Closed once so many bytes more have gone to the server.
+    CutAfter(usize),
+    /// Nothing passes and nothing is closed.
+    Held,
+    Cut,
+}
+
+/// A port that leads to another; ends when dropped. What is done to the line is done to the
+/// connections that are open; later ones are good.
+pub(crate) struct Proxy {
+    address: SocketAddr,
+    line: watch::Sender<watch::Sender<Line>>,
+    _accepting: JoinSet<()>,
+}
+
+impl Proxy {
+    /// A line to `target`.
+    pub(crate) async fn to(target: SocketAddr) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let address = listener.local_addr().expect("an address");
+        let line = watch::Sender::new(watch::Sender::new(Line::Good));
+        let lines = line.subscribe();
+        let mut accepting = JoinSet::new();
+        accepting.spawn(async move {
+            let mut connections = JoinSet::new();
+            while let Ok((client, _)) = listener.accept().await {
+                let line = lines.borrow().subscribe();
+                connections.spawn(async move {
+                    // a server that is away closes the client's end too
+                    let _ = carry(client, target, line).await;
+                });
+            }
+        });
+        Self {
+            address,
+            line,
+            _accepting: accepting,
+        }
+    }
+
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Closes what is open.
+    pub(crate) fn cut(&self) {
+        self.renew(Line::Cut);
+    }
+
+    /// Closes each connection that is open once it has sent `bytes` more.
+    pub(crate) fn cut_after(&self, bytes: usize) {
+        self.renew(Line::CutAfter(bytes));
+    }
+
+    /// Lets nothing pass on what is open, as a broken network does: nobody is told.
+    pub(crate) fn hold(&self) {
+        self.renew(Line::Held);
+    }
+
+    /// Makes what is open slow.
+    pub(crate) fn slow(&self, pause: Duration) {
+        self.renew(Line::Slow(pause));
+    }
+
+    fn renew(&self, now: Line) {
+        let old = self.line.send_replace(watch::Sender::new(Line::Good));
+        old.send_replace(now);
+        // its connections go on as they were told, with nobody left to tell them otherwise
+        std::mem::forget(old);
+    }
+}
+
+async fn carry(
+    mut client: TcpStream,
+    target: SocketAddr,
+    line: watch::Receiver<Line>,
+) -> std::io::Result<()> {
+    let mut server = TcpStream::connect(target).await?;
+    client.set_nodelay(true)?;
+    server.set_nodelay(true)?;
+    let (from_client, to_client) = client.split();
+    let (from_server, to_server) = server.split();
+    tokio::select! {
+        ended = pass(from_client, to_server, line.clone(), true) => ended,
+        ended = pass(from_server, to_client, line, false) => ended,
+    }
+}
+
+/// Passes bytes on until the end, or until the line is cut; `counts` towards [`Line::CutAfter`].
+async fn pass(
+    mut from: impl AsyncRead + Unpin,
+    mut to: impl AsyncWrite + Unpin,
+    mut line: watch::Receiver<Line>,
+    counts: bool,
+) -> std::io::Result<()> {
+    let mut buffer = vec![0; 16 << 10];
+    let mut left = None;
+    loop {
+        let now = *line.borrow_and_update();
+        match now {
+            Line::Good => {}
+            Line::Slow(pause) => tokio::time::sleep(pause).await,
+            Line::CutAfter(bytes) if counts => left = left.or(Some(bytes)),
+            Line::CutAfter(_) => {}
+            Line::Held => {
+                if line.changed().await.is_err() {
+                    std::future::pending::<()>().await;
+                }
+                continue;
+            }
+            Line::Cut => return Ok(()),
+        }
+        let read = tokio::select! {
+            biased;
+            Ok(()) = line.changed() => continue,
+            read = from.read(&mut buffer) => read?,
+        };
+        let passed = left.map_or(read, |left: usize| left.min(read));
+        to.write_all(&buffer[..passed]).await?;
+        if let Some(left) = &mut left {
+            *left -= passed;
+            if *left == 0 {
+                return Ok(());
+            }
+        }
+        if read == 0 {
+            return Ok(());
+        }
+    }
+}
