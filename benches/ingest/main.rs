@@ -100,11 +100,11 @@ async fn run() -> anyhow::Result<()> {
 
     let mut waits = steps.acks(service.local_addr(), 2_000).await?;
     waits.sort_by(f64::total_cmp);
-    let at = |share: f64| waits[((waits.len() - 1) as f64 * share).round() as usize] * 1e3;
+    let at = |percent: usize| waits[(waits.len() - 1) * percent / 100] * 1e3;
     println!(
         "\none event a chunk, one after the other: {:.2} ms to the ack in the median, {:.2} ms at p99",
-        at(0.5),
-        at(0.99)
+        at(50),
+        at(99)
     );
     service.stop().await
 }

@@ -214,7 +214,9 @@ async fn a_chunk_may_hold_as_many_events_as_the_welcome_says() {
     let service = support::serve(&database.url, &[]).await;
     let (mut stream, welcome) = Stream::greet(service.local_addr(), hello("orders")).await;
     let most = i32::try_from(welcome.max_chunk_events).unwrap();
-    stream.chunk((0..most).map(|number| step("i1", number))).await;
+    stream
+        .chunk((0..most).map(|number| step("i1", number)))
+        .await;
     let ack = stream.finish().await;
     assert_eq!(ack.recorded, u64::from(welcome.max_chunk_events));
     service.stop().await.unwrap();
@@ -247,7 +249,9 @@ async fn events_that_are_sent_again_are_superseded() {
         let ack = stream.ack().await;
         assert_eq!((ack.recorded, ack.superseded), (0, 6), "resent: {resent}");
     }
-    stream.chunk([step("i4", 0), step("i4", 0), step("i1", 1)]).await;
+    stream
+        .chunk([step("i4", 0), step("i4", 0), step("i1", 1)])
+        .await;
     let ack = stream.finish().await;
     assert_eq!((ack.recorded, ack.superseded), (1, 2), "within one chunk");
     service.stop().await.unwrap();

@@ -24,7 +24,6 @@ pub(crate) use load::{BIG, Ledger, Load, SMALL, Shape, until, verify};
 pub(crate) use programs::{dump, psql};
 pub(crate) use proxy::Proxy;
 pub(crate) use service::{Program, config, http, serve};
-pub(crate) use stream::{Stream, events, hello};
+pub(crate) use stream::{Stream, events, hello, step, time};
 pub(crate) use wait::eventually;
 pub(crate) use watchdog::Watchdog;
-pub(crate) use stream::{Stream, hello, step, time};
