@@ -6,5 +6,6 @@ select
   set_config('search_path', '', false),
   set_config('lock_timeout', $1, false),
   set_config('statement_timeout', $2, false),
+  set_config('jit', 'off', false),
   set_config('idle_in_transaction_session_timeout', '0', false),
   exists (select from pg_catalog.pg_extension where extname = 'citus') as citus

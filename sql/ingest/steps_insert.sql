@@ -2,7 +2,7 @@
 with newest as (
   select distinct on (flowinstanceid, stepid) s.*
   from pg_temp.stage_steps s
-  where place = 0
+  where place < 1
   order by flowinstanceid, stepid, starttime desc, coalesce(endtime, '-infinity') desc,
     row(stepdata, taskname, status, flowname, subflowid, misc, rerun, parentstepid)::record desc
 ), stored as (
@@ -12,12 +12,13 @@ with newest as (
   on conflict (flowinstanceid, stepid) do nothing
   returning flowinstanceid, stepid
 ), taken as (
+  -- nobody asks which ones when all were stored
   delete from pg_temp.stage_steps s
   using newest n, stored t
-  where n.flowinstanceid = t.flowinstanceid and n.stepid = t.stepid and s.ord = n.ord
-  returning s.ord
+  where (select count(*) from stored) < (select count(*) from pg_temp.stage_steps)
+    and n.flowinstanceid = t.flowinstanceid and n.stepid = t.stepid and s.ord = n.ord
 )
 select
   (select coalesce(min(ord), 0) from pg_temp.stage_steps) as first,
   (select count(*) from pg_temp.stage_steps) as staged,
-  (select count(*) from taken) as stored
+  (select count(*) from stored) as stored

@@ -2,7 +2,7 @@
 with newest as (
   select distinct on (flowinstanceid, stepid) s.*
   from pg_temp.stage_steps s
-  where place = 0
+  where place < 1
   order by flowinstanceid, stepid, starttime desc, coalesce(endtime, '-infinity') desc,
     row(stepdata, taskname, status, flowname, subflowid, misc, rerun, parentstepid)::record desc
 ), replaced as (

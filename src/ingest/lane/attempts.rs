@@ -15,12 +15,18 @@ macro_rules! sql {
 }
 
 /// Merges the staged starts and ends of these instances; answers with the ords of those that count.
+/// The rows of `orphans` were made by an end alone, just now, and say nothing that is not staged.
 ///
 /// # Errors
 /// What the database did instead.
-pub async fn merge(client: &Client, instances: &Vec<String>) -> Result<Vec<i32>, Failure> {
+pub async fn merge(
+    client: &Client,
+    instances: &Vec<String>,
+    orphans: Vec<String>,
+) -> Result<Vec<i32>, Failure> {
     let of = |sql, ids| async move { client.query_typed(sql, &[(ids, Type::TEXT_ARRAY)]).await };
-    let fresh = texts(&of(sql!("attempts_hold"), instances).await?);
+    let mut fresh = texts(&of(sql!("attempts_hold"), instances).await?);
+    fresh.extend(orphans);
     let stored: Vec<_> = instances
         .iter()
         .filter(|id| !fresh.contains(id))

@@ -179,29 +179,31 @@ async fn stage_flows(
             .await?;
     }
 
-    let (inserted, completed, shadowed, awaited) = try_join!(
-        client.query(&session.flows_insert, &[]),
-        client.query(&session.flows_complete, &[]),
+    let (merged, shadowed, awaited) = try_join!(
+        client.query(&session.flows_merge, &[]),
         client.query(&session.flows_shadowed, &[]),
         client.query(&session.reruns_awaited, &[]),
     )?;
-    let ends = inserted
-        .iter()
-        .chain(&completed)
-        .map(|row| row.get::<_, Option<i32>>("ended"));
-    let starts = inserted.iter().map(|row| row.get("started"));
-    for ord in starts.chain(ends).flatten() {
-        fates[position(ord)] = Fate::Stored;
+    let mut orphans = Vec::new();
+    for row in &merged {
+        let ords: [Option<i32>; 2] = [row.get("started"), row.get("ended")];
+        for ord in ords.into_iter().flatten() {
+            fates[position(ord)] = Fate::Stored;
+        }
+        orphans.extend(row.get::<_, Option<String>>("orphan"));
     }
 
-    let irregular = if fates.contains(&Fate::Superseded) {
+    let mut irregular = if fates.contains(&Fate::Superseded) {
         let irregular = include_str!("../../../sql/ingest/flows_irregular.sql");
         texts(&client.query_typed(irregular, &[]).await?)
     } else {
         texts(&shadowed)
     };
+    irregular.extend_from_slice(&orphans);
     if !irregular.is_empty() {
-        for ord in super::attempts::merge(client, &irregular).await? {
+        irregular.sort();
+        irregular.dedup();
+        for ord in super::attempts::merge(client, &irregular, orphans).await? {
             fates[position(ord)] = Fate::Stored;
         }
     }
