@@ -7,8 +7,8 @@
 //! - Nothing is settled before its COMMIT was answered; an unknown outcome is written again, which
 //!   the merge makes harmless.
 //! - A batch that the database refuses is halved until the row at fault stands alone. When more than
-//!   [`TOLERATED`] rows fall for the same cause the table is at fault: nothing is refused, the batch
-//!   waits for an operator.
+//!   [`TOLERATED`] rows fall for the same cause, or when no row could pass, the table is at fault:
+//!   nothing is refused, the batch waits for an operator.
 //! - The lane ends when its channel is closed and empty.
 //!
 //! Not here: the order of events, which nobody needs (the merge is order-blind); the place where a
@@ -151,7 +151,7 @@ impl Lane {
             let mut advice = failure.retry();
             if advice == Retry::Never {
                 let cause = failure.cause();
-                if at_fault.as_ref() == Some(&cause) {
+                if failure.refuses_every_row() || at_fault.as_ref() == Some(&cause) {
                     advice = TABLE_AT_FAULT;
                 } else if rows.len() > 1 {
                     let middle = rows.start + rows.len() / 2;

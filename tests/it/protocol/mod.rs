@@ -159,7 +159,8 @@ async fn check_wrong(service: &Running, wrong: RecordRequest, names: &str) {
     stream.chunk_as(5, good.clone()).await;
     say(&stream, wrong).await;
     say(&stream, chunk(u64::MAX, good)).await;
-    let (acks, end) = stream.rest().await;
+    let rest = tokio::time::timeout(std::time::Duration::from_secs(10), stream.rest()).await;
+    let (acks, end) = rest.unwrap_or_else(|_| panic!("no end within 10 s: {names}"));
     let status = end.expect_err(names);
     assert_eq!(status.code(), Code::InvalidArgument, "{names}: {status:?}");
     assert!(status.message().contains(names), "{names}: {status:?}");
@@ -247,7 +248,8 @@ async fn events_that_are_sent_again_are_superseded() {
         let ack = stream.ack().await;
         assert_eq!((ack.recorded, ack.superseded), (0, 6), "resent: {resent}");
     }
-    stream.chunk([step("i4", 0), step("i4", 0), step("i1", 1)]).await;
+    let twice = events([step("i4", 0), step("i4", 0), step("i1", 1)]);
+    stream.chunk_as(4, twice).await;
     let ack = stream.finish().await;
     assert_eq!((ack.recorded, ack.superseded), (1, 2), "within one chunk");
     service.stop().await.unwrap();
