@@ -175,7 +175,10 @@ async fn the_command_makes_these_rows() {
         let said = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success(), "{said}");
         let report: Value = serde_json::from_slice(&output.stdout).unwrap();
-        let counted = (report[0]["recorded"].as_u64(), report[0]["superseded"].as_u64());
+        let counted = (
+            report[0]["recorded"].as_u64(),
+            report[0]["superseded"].as_u64(),
+        );
         assert_eq!(counted, (Some(recorded), Some(superseded)), "{name}");
         check_rows(&database, name).await;
     }

@@ -50,7 +50,11 @@ async fn storm(address: SocketAddr, seeds: std::ops::Range<u64>) {
     let mut connections = JoinSet::new();
     for seed in seeds {
         if connections.len() as u64 >= AT_ONCE {
-            connections.join_next().await.expect("some").expect("no panic");
+            connections
+                .join_next()
+                .await
+                .expect("some")
+                .expect("no panic");
         }
         connections.spawn(one(address, seed));
     }

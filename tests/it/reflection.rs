@@ -78,7 +78,9 @@ async fn ask(
         .server_reflection_info(tokio_stream::once(request))
         .await;
     let response = asked.expect("reflection").into_inner().message().await;
-    let answer = response.expect("an answer").and_then(|r| r.message_response);
+    let answer = response
+        .expect("an answer")
+        .and_then(|r| r.message_response);
     answer.expect("an answer")
 }
 
@@ -171,14 +173,22 @@ async fn a_client_that_knows_nothing_drives_a_stream() {
     let limit = welcome.get_field_by_name("max_chunk_events").unwrap();
     assert_eq!(limit.as_u32(), Some(10_000));
 
-    let at = message(&pool, "google.protobuf.Timestamp", &[("seconds", Value::I64(5))]);
+    let at = message(
+        &pool,
+        "google.protobuf.Timestamp",
+        &[("seconds", Value::I64(5))],
+    );
     let step = [
         ("instance_id", Value::String("i1".into())),
         ("step_id", Value::I32(3)),
         ("start_time", Value::Message(at)),
     ];
     let step = message(&pool, "flowtrail.v1.StepRecorded", &step);
-    let event = message(&pool, "flowtrail.v1.Event", &[("step", Value::Message(step))]);
+    let event = message(
+        &pool,
+        "flowtrail.v1.Event",
+        &[("step", Value::Message(step))],
+    );
     let chunk = [
         ("sequence", Value::U64(7)),
         ("events", Value::List(vec![Value::Message(event)])),
@@ -186,7 +196,10 @@ async fn a_client_that_knows_nothing_drives_a_stream() {
     let chunk = message(&pool, "flowtrail.v1.Chunk", &chunk);
     requests.send(request("chunk", chunk)).await.unwrap();
     let ack = next(&mut responses, "ack").await;
-    let number = |field| ack.get_field_by_name(field).and_then(|value| value.as_u64());
+    let number = |field| {
+        ack.get_field_by_name(field)
+            .and_then(|value| value.as_u64())
+    };
     assert_eq!(number("through_sequence"), Some(7));
     assert_eq!(number("recorded"), Some(1));
     drop(requests);

@@ -15,16 +15,14 @@ use tokio::task::JoinSet;
 
 use crate::{
     protocol::{count, time},
-    support::{self, Stream, TestDatabase, eventually, events, hello, http},
+    support::{self, Stream, TestDatabase, events, eventually, hello, http},
 };
 
 const CHUNKS: u64 = 10;
 const EVENTS: u32 = 1_000;
 
 /// A batch waits until it is full: 10,000 rows are one batch.
-const ONE_BATCH: [&str; 6] = [
-    "--lanes", "1", "--batch-rows", "10000", "--linger", "1m",
-];
+const ONE_BATCH: [&str; 6] = ["--lanes", "1", "--batch-rows", "10000", "--linger", "1m"];
 
 const NO_POISON: &str = "
     alter table public.steps add constraint no_poison check (taskname <> 'poison');
@@ -57,7 +55,13 @@ type Event = fn(u64, u32, &str) -> Kind;
 
 /// A chunk whose events at `poisoned` the database refuses.
 fn chunk(sequence: u64, resent: bool, poisoned: &[(u64, u32)], event: Event) -> Chunk {
-    let name = |at| if poisoned.contains(&at) { "poison" } else { "t" };
+    let name = |at| {
+        if poisoned.contains(&at) {
+            "poison"
+        } else {
+            "t"
+        }
+    };
     let kinds = (0..EVENTS).map(|index| event(sequence, index, name((sequence, index))));
     Chunk {
         sequence,
@@ -95,7 +99,10 @@ async fn check(resent: bool, event: Event, poisoned: &[(u64, u32)]) {
     let stored = count(&database, stored).await;
     assert_eq!(u64::try_from(stored).unwrap(), ack.recorded);
     let (_, metrics) = http(service.local_addr(), "/metrics").await.unwrap();
-    assert!(metrics.contains("flowtrail_ingest_batch_rows_count 1\n"), "{metrics}");
+    assert!(
+        metrics.contains("flowtrail_ingest_batch_rows_count 1\n"),
+        "{metrics}"
+    );
     service.stop().await.unwrap();
 }
 
@@ -120,7 +127,9 @@ async fn up_to_eight_rows_are_refused_for_one_cause() {
 
 /// `GET /readyz`.
 async fn readyz(service: &Running) -> (u16, String) {
-    http(service.local_addr(), "/readyz").await.expect("an answer")
+    http(service.local_addr(), "/readyz")
+        .await
+        .expect("an answer")
 }
 
 async fn in_trouble(service: &Running) {
@@ -187,7 +196,10 @@ async fn check_not_null(table: &str, event: fn(u64, u32) -> Kind) -> TestDatabas
     assert!(body.contains("not null"), "{body}");
     let early = tokio::time::timeout(Duration::from_millis(200), stream.next()).await;
     assert!(early.is_err(), "nothing is refused: {early:?}");
-    client.batch_execute(&alter("drop column audit")).await.unwrap();
+    client
+        .batch_execute(&alter("drop column audit"))
+        .await
+        .unwrap();
     eventually("ready", async || readyz(&service).await.0 == 200).await;
     let ack = stream.finish().await;
     sending.join_all().await;
@@ -226,5 +238,8 @@ async fn a_column_that_must_not_be_null_refuses_nothing_and_is_waited_for() {
         })
     })
     .await;
-    assert_eq!(count(&database, "select count(*) from flowstate").await, 629);
+    assert_eq!(
+        count(&database, "select count(*) from flowstate").await,
+        629
+    );
 }

@@ -46,7 +46,9 @@ impl Pair {
     /// `flowtrail apps WHAT orders` against the first server.
     async fn apps(&self, what: &str) {
         let server = format!("http://{}", self.servers[0].local_addr());
-        let words = ["apps", what, "orders", "--user", "acme", "--server", &server];
+        let words = [
+            "apps", what, "orders", "--user", "acme", "--server", &server,
+        ];
         let program = Program::try_parse_from(words).expect("the command");
         apps::run(program.apps).await.expect("the server decides");
     }
@@ -74,7 +76,12 @@ impl Pair {
         let mut acks = [Ack::default(), Ack::default()];
         for (at, stream) in self.streams.iter_mut().enumerate() {
             let id = format!("{name}-{at}");
-            let events = [start(&id, 1), step(&id, 0), step(&id, 1), end(&id, Some(1), 2)];
+            let events = [
+                start(&id, 1),
+                step(&id, 0),
+                step(&id, 1),
+                end(&id, Some(1), 2),
+            ];
             stream.chunk(events).await;
             acks[at] = stream.ack().await;
         }
@@ -161,7 +168,9 @@ async fn a_decision_reaches_open_streams_on_every_server_within_a_second() {
         }
         // the gap stays
         for at in 0..2 {
-            pair.streams[at].chunk([step(&format!("off-{at}"), 2)]).await;
+            pair.streams[at]
+                .chunk([step(&format!("off-{at}"), 2)])
+                .await;
             assert_eq!(pair.streams[at].ack().await.recorded, 1);
         }
         let gap = "select count(*) from steps where flowinstanceid like 'off-%'";
@@ -182,7 +191,8 @@ async fn where_nothing_is_recorded_unless_asked_for_an_app_is_asked_for() {
     for ack in pair.report("on").await {
         assert_eq!((ack.recorded, ack.skipped), (4, 0));
     }
-    pair.sql("update public.appstate set persistenceenabled = null").await;
+    pair.sql("update public.appstate set persistenceenabled = null")
+        .await;
     pair.told(false).await;
     pair.stop().await;
 }
@@ -197,10 +207,14 @@ async fn an_unseen_app_is_registered_once_and_undecided() {
                 pair.report(&format!("r{number}")).await;
             }
         });
-        let registered = "select count(*) from appstate where userid = 'acme' and appname = 'orders'
+        let registered =
+            "select count(*) from appstate where userid = 'acme' and appname = 'orders'
             and appversion = '1.0.0' and persistenceenabled is null";
         assert_eq!(count(&pair.database, registered).await, 1, "{policy}");
-        assert_eq!(count(&pair.database, "select count(*) from appstate").await, 1);
+        assert_eq!(
+            count(&pair.database, "select count(*) from appstate").await,
+            1
+        );
 
         let mut newer = hello("orders");
         newer.app_version = "2.0.0".into();
@@ -210,7 +224,8 @@ async fn an_unseen_app_is_registered_once_and_undecided() {
         stream.finish().await;
         let version = registered.replace("1.0.0", "2.0.0");
         // this server may have written 1.0.0 less than a minute ago; then the other one has not
-        let versions = count(&pair.database, &version).await + count(&pair.database, registered).await;
+        let versions =
+            count(&pair.database, &version).await + count(&pair.database, registered).await;
         assert_eq!(versions, 1, "{policy}: one row, one version");
         pair.stop().await;
     }
@@ -255,4 +270,16 @@ async fn whoever_holds_the_row_of_an_app_does_not_hold_up_its_events() {
     check_locked(row, "delete from public.appstate").await;
     check_locked(nothing, row).await;
     check_locked(nothing, "lock table public.appstate in share mode").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_app_is_registered_also_when_none_of_its_events_is_written() {
+    let database = support::database().await;
+    let flags = ["--lanes", "8", "--default-persistence", "disabled"];
+    let service = support::serve(&database.url, &flags).await;
+    let (mut stream, _) = Stream::greet(service.local_addr(), hello("orders")).await;
+    stream.chunk([step("i1", 0)]).await;
+    assert_eq!(stream.finish().await.skipped, 1);
+    assert_eq!(count(&database, "select count(*) from appstate").await, 1);
+    service.stop().await.unwrap();
 }

@@ -265,7 +265,10 @@ async fn executiontime_has_three_decimals_of_the_stored_times() {
         let rows = rows(&stored(chunks).await, "public.flowstate").await;
         assert_eq!(rows.len(), cases.len());
         for (row, (start, end, expected)) in rows.iter().zip(cases) {
-            assert_eq!(row["executiontime"], expected, "{start} to {end}, {together}");
+            assert_eq!(
+                row["executiontime"], expected,
+                "{start} to {end}, {together}"
+            );
         }
     }
 }
@@ -273,7 +276,14 @@ async fn executiontime_has_three_decimals_of_the_stored_times() {
 #[tokio::test]
 async fn an_end_without_start_time_ends_the_newest_attempt_whenever_it_comes() {
     let events = [start("a", 10), start("a", 20), end("a", None, 30)];
-    let orders = [[0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]];
+    let orders = [
+        [0, 1, 2],
+        [0, 2, 1],
+        [1, 0, 2],
+        [1, 2, 0],
+        [2, 0, 1],
+        [2, 1, 0],
+    ];
     for order in orders {
         for together in [true, false] {
             let sent = order.map(|at| events[at].clone());
@@ -286,7 +296,10 @@ async fn an_end_without_start_time_ends_the_newest_attempt_whenever_it_comes() {
             let [row] = &rows[..] else {
                 panic!("one row: {rows:?}")
             };
-            assert_eq!(row["starttime"], "1970-01-01T00:00:20", "{order:?} {together}");
+            assert_eq!(
+                row["starttime"], "1970-01-01T00:00:20",
+                "{order:?} {together}"
+            );
             assert_eq!(row["executiontime"], "10000.000", "{order:?} {together}");
         }
     }

@@ -222,7 +222,9 @@ async fn an_invalid_event_is_rejected_by_its_index_and_harms_nobody() {
     stream.finish().await;
     let others = "select count(*) from steps where flowinstanceid !~ '^(good-|last)'";
     assert_eq!(count(&database, others).await, 0);
-    let cases = [wrong_events(), wrong_texts(), wrong_times()].concat().len();
+    let cases = [wrong_events(), wrong_texts(), wrong_times()]
+        .concat()
+        .len();
     let stored = i64::try_from(cases).unwrap() + 3;
     assert_eq!(count(&database, "select count(*) from steps").await, stored);
     assert_eq!(count(&database, "select count(*) from flowstate").await, 0);
@@ -259,7 +261,8 @@ async fn what_is_just_inside_the_limits_is_stored() {
     stream.chunk([step("edge", i32::MAX)]).await;
     assert_eq!(stream.finish().await.recorded, 1);
     let client = database.client().await;
-    let rows = "select starttime::text from steps where flowinstanceid = 'edge' order by stepid::bigint";
+    let rows =
+        "select starttime::text from steps where flowinstanceid = 'edge' order by stepid::bigint";
     let stored = client.query(rows, &[]).await.unwrap();
     let stored: Vec<&str> = stored.iter().map(|row| row.get(0)).collect();
     assert_eq!(stored[0], "294276-12-31 23:59:59.999999");

@@ -173,7 +173,7 @@ async fn a_wrong_conversation_ends_the_stream_and_what_was_acknowledged_stays() 
     let flags = ["--max-chunk-bytes", "64KiB", "--max-event-bytes", "64KiB"];
     let service = support::serve(&database.url, &flags).await;
     let many = |count| vec![bytes::Bytes::from_static(&[0]); count];
-    let large = || vec![bytes::Bytes::from(vec![0; 65_536])];
+    let large = || vec![bytes::Bytes::from(vec![0; 65_600])];
     let wrong = [
         (greeting(hello("orders")), "hello"),
         (RecordRequest { message: None }, "neither"),
@@ -215,7 +215,9 @@ async fn a_chunk_may_hold_as_many_events_as_the_welcome_says() {
     let service = support::serve(&database.url, &[]).await;
     let (mut stream, welcome) = Stream::greet(service.local_addr(), hello("orders")).await;
     let most = i32::try_from(welcome.max_chunk_events).unwrap();
-    stream.chunk((0..most).map(|number| step("i1", number))).await;
+    stream
+        .chunk((0..most).map(|number| step("i1", number)))
+        .await;
     let ack = stream.finish().await;
     assert_eq!(ack.recorded, u64::from(welcome.max_chunk_events));
     service.stop().await.unwrap();

@@ -47,7 +47,10 @@ async fn so_many_chunks_are_unanswered_as_the_welcome_says() {
     eventually("four chunks are held", async || held().await > 40_000.0).await;
     // whatever would be read beyond is read by now
     let later = tokio::time::timeout(Duration::from_millis(300), stream.next()).await;
-    assert!(later.is_err(), "an answer before the lock is gone: {later:?}");
+    assert!(
+        later.is_err(),
+        "an answer before the lock is gone: {later:?}"
+    );
     assert!(held().await < 50_000.0, "{} bytes", held().await);
     client.batch_execute("rollback").await.unwrap();
     assert_eq!(stream.finish().await.recorded, 20);
@@ -88,7 +91,10 @@ async fn a_client_that_does_not_read_its_acks_holds_nobody_up() {
         std::mem::replace(&mut last, now) == now && now > 0.0
     })
     .await;
-    assert!(last < 5_000.0 * CHUNKS as f64, "its server stopped reading it");
+    assert!(
+        last < 5_000.0 * CHUNKS as f64,
+        "its server stopped reading it"
+    );
 
     let (mut stream, _) = Stream::greet(service.local_addr(), hello("orders")).await;
     for number in 0..50 {
@@ -166,7 +172,11 @@ async fn a_stop_sends_the_last_acks_and_what_they_say_is_stored() {
     let mut streams = JoinSet::new();
     for number in 0..4 {
         let address = service.local_addr();
-        streams.spawn(send_to_the_end(address, format!("s{number}"), first.clone()));
+        streams.spawn(send_to_the_end(
+            address,
+            format!("s{number}"),
+            first.clone(),
+        ));
     }
     for _ in 0..4 {
         firsts.recv().await.expect("every stream gets an ack");
@@ -184,6 +194,10 @@ async fn a_stop_sends_the_last_acks_and_what_they_say_is_stored() {
         let stored = count(&database, &acknowledged).await;
         assert_eq!(u64::try_from(stored).unwrap(), acks.recorded, "{instance}");
         let all = format!("select count(*) from steps where flowinstanceid = '{instance}'");
-        assert_eq!(count(&database, &all).await, stored, "what was taken was answered");
+        assert_eq!(
+            count(&database, &all).await,
+            stored,
+            "what was taken was answered"
+        );
     }
 }
