@@ -48,8 +48,10 @@ impl Whole {
     }
 }
 
-/// Every text besides the instance, and whether it is part of an index.
-fn texts() -> Vec<(&'static str, bool, fn(String) -> Kind)> {
+/// A text besides the instance: its field, whether it is part of an index, and an event with it.
+type Text = (&'static str, bool, fn(String) -> Kind);
+
+fn texts() -> Vec<Text> {
     fn started(change: impl FnOnce(&mut FlowStarted)) -> Kind {
         let mut start = FlowStarted {
             instance_id: "i1".into(),

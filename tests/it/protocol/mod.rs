@@ -3,6 +3,7 @@
 mod columns;
 mod invalid;
 mod pressure;
+mod times;
 
 use flowtrail::{
     app::Running,
@@ -101,6 +102,8 @@ async fn say(stream: &Stream, request: RecordRequest) {
     let _ = requests.send(request).await;
 }
 
+type Field = fn(&mut Hello) -> &mut String;
+
 #[tokio::test]
 async fn a_stream_begins_with_a_hello_that_can_be_stored() {
     let database = support::database().await;
@@ -119,7 +122,6 @@ async fn a_stream_begins_with_a_hello_that_can_be_stored() {
     check(Some(RecordRequest { message: None }), "hello").await;
     check(None, "hello").await;
 
-    type Field = fn(&mut Hello) -> &mut String;
     let fields: [(&str, Field, bool); 5] = [
         ("hello.user", |hello| &mut hello.user, true),
         ("hello.app", |hello| &mut hello.app, true),

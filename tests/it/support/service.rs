@@ -59,7 +59,7 @@ impl Program {
             .spawn()
             .expect("the program starts");
         let program = Self { child, address };
-        let deadline = Instant::now() + Duration::from_secs(60);
+        let deadline = Instant::now() + Duration::from_mins(1);
         while !program.ready().await {
             assert!(Instant::now() < deadline, "not ready within 60 s");
             tokio::time::sleep(Duration::from_millis(20)).await;
@@ -91,7 +91,7 @@ impl Program {
             .args(["-TERM", &pid])
             .status()
             .expect("kill runs");
-        let deadline = Instant::now() + Duration::from_secs(60);
+        let deadline = Instant::now() + Duration::from_mins(1);
         loop {
             if let Some(status) = self.child.try_wait().expect("a child") {
                 return status.code();
