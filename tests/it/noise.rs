@@ -72,7 +72,7 @@ fn resident_kib(pid: u32) -> u64 {
 #[tokio::test(flavor = "multi_thread")]
 async fn random_bytes_neither_stop_the_program_nor_make_it_grow() {
     let database = support::database().await;
-    let program = Program::serve(&["--database-url", &database.url, "--log", "error"]).await;
+    let mut program = Program::serve(&["--database-url", &database.url, "--log", "error"]).await;
     storm(program.address, 0..500).await;
     let before = resident_kib(program.pid());
     storm(program.address, 500..4_500).await;
@@ -83,4 +83,5 @@ async fn random_bytes_neither_stop_the_program_nor_make_it_grow() {
     let (mut stream, _) = Stream::greet(program.address, hello("orders")).await;
     stream.chunk([step("i1", 0)]).await;
     assert_eq!(stream.finish().await.recorded, 1);
+    assert_eq!(program.terminate().await, Some(0));
 }

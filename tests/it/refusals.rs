@@ -163,6 +163,9 @@ async fn nine_rows_refused_for_one_cause_are_the_tables_fault() {
     }
 }
 
+/// Chunks sent to a table that takes nothing: more than the queue holds.
+const SENT: u64 = 40;
+
 /// Fills the queue of a service whose table a DBA has given a column that must not be null, and
 /// takes the column away again.
 async fn check_not_null(table: &str, event: fn(u64, u32) -> Kind) -> TestDatabase {
@@ -177,7 +180,6 @@ async fn check_not_null(table: &str, event: fn(u64, u32) -> Kind) -> TestDatabas
     let (mut stream, _) = Stream::greet(service.local_addr(), hello("orders")).await;
     let requests = stream.requests.take().expect("open");
     let mut sending = JoinSet::new();
-    const SENT: u64 = 40;
     sending.spawn(async move {
         // small chunks first: even a batch of one row must not be refused
         for sequence in 1..=SENT {
@@ -215,15 +217,15 @@ async fn check_not_null(table: &str, event: fn(u64, u32) -> Kind) -> TestDatabas
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_column_that_must_not_be_null_refuses_nothing_and_is_waited_for() {
-    fn payload() -> Option<Bytes> {
-        Some(vec![b'x'; 20_000].into())
+    fn payload() -> Bytes {
+        vec![b'x'; 20_000].into()
     }
     let database = check_not_null("steps", |sequence, index| {
         Kind::Step(StepRecorded {
             instance_id: format!("i{sequence}"),
             step_id: i32::try_from(index).unwrap(),
             start_time: time(1_000),
-            step_data: payload(),
+            step_data: Some(payload()),
             ..StepRecorded::default()
         })
     })
@@ -233,7 +235,7 @@ async fn a_column_that_must_not_be_null_refuses_nothing_and_is_waited_for() {
         Kind::Started(FlowStarted {
             instance_id: format!("i{sequence}-{index}"),
             start_time: time(1_000),
-            flow_input: payload(),
+            flow_input: Some(payload()),
             ..FlowStarted::default()
         })
     })

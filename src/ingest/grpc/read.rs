@@ -1,6 +1,11 @@
 //! The reading half: from messages to tickets.
 
-use tokio::{sync::mpsc::Sender, time::Instant};
+use std::sync::Arc;
+
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore, mpsc::Sender},
+    time::Instant,
+};
 use tonic::Streaming;
 
 use super::Recorder;
@@ -22,6 +27,8 @@ pub(super) struct Pending {
     pub(super) sequence: u64,
     pub(super) receipt: Receipt,
     pub(super) read_at: Instant,
+    /// Its place among the chunks that may be unanswered.
+    _place: OwnedSemaphorePermit,
 }
 
 /// Reads chunks until the client has closed its half (`Ok`), or until something ends the stream.
@@ -35,8 +42,9 @@ pub(super) async fn chunks(
     let stopping = recorder.lifecycle.stopping();
     let reading = async {
         let mut last = 0;
-        // A place for the receipt first: what is unanswered stays bounded.
-        while let Ok(place) = receipts.reserve().await {
+        let places = Arc::new(Semaphore::new(recorder.limits.max_unanswered_chunks));
+        // A place first: what is unanswered stays bounded.
+        while let Ok(place) = Arc::clone(&places).acquire_owned().await {
             let message = messages.message().await;
             let message = message.map_err(|status| broken(&status, &recorder.limits))?;
             let Some(request) = message else {
@@ -47,11 +55,15 @@ pub(super) async fn chunks(
             last = chunk.sequence;
             let read_at = Instant::now();
             let receipt = take(recorder, source, &chunk).await?;
-            place.send(Pending {
+            let pending = Pending {
                 sequence: last,
                 receipt,
                 read_at,
-            });
+                _place: place,
+            };
+            if receipts.send(pending).await.is_err() {
+                break;
+            }
         }
         Ok(())
     };

@@ -6,6 +6,33 @@ use tokio_postgres::error::SqlState;
 
 use crate::pg::{self, Retry};
 
+/// What events fill in `steps` and `flowstate`.
+const COLUMNS: [&str; 23] = [
+    "appname",
+    "appversion",
+    "endtime",
+    "executiontime",
+    "flowinput",
+    "flowinstanceid",
+    "flowname",
+    "flowoutput",
+    "hostid",
+    "misc",
+    "parentflowinstanceid",
+    "parentflowname",
+    "parentstepid",
+    "rerun",
+    "reruncount",
+    "rerunofflowinstanceid",
+    "starttime",
+    "status",
+    "stepdata",
+    "stepid",
+    "subflowid",
+    "taskname",
+    "userid",
+];
+
 /// Why rows are not known to be stored.
 #[derive(Debug)]
 pub enum Failure {
@@ -38,6 +65,16 @@ impl Failure {
             Self::Statement(error) => pg::verdict(error),
             Self::Silence(_) | Self::Doubtful | Self::Adrift => Retry::Backoff,
         }
+    }
+
+    /// Whether no row at all could pass: a column that is not of ours must not be null.
+    pub fn refuses_every_row(&self) -> bool {
+        let Self::Statement(error) = self else {
+            return false;
+        };
+        let column = error.as_db_error().and_then(|refusal| refusal.column());
+        error.code() == Some(&SqlState::NOT_NULL_VIOLATION)
+            && column.is_some_and(|column| !COLUMNS.contains(&column))
     }
 
     /// Whether half the rows may do where all took too long.

@@ -7,14 +7,15 @@
 //! - Nothing is settled before its COMMIT was answered; an unknown outcome is written again, which
 //!   the merge makes harmless.
 //! - A batch that the database refuses is halved until the row at fault stands alone. When more than
-//!   [`TOLERATED`] rows fall for the same cause the table is at fault: nothing is refused, the batch
-//!   waits for an operator.
+//!   [`TOLERATED`] rows fall for the same cause, or when no row could pass, the table is at fault:
+//!   nothing is refused, the batch waits for an operator.
 //! - The lane ends when its channel is closed and empty.
 //!
 //! Not here: the order of events, which nobody needs (the merge is order-blind); the place where a
 //! batch goes when the database stays away, which would stand beside [`write::write`] in
 //! [`Lane::attempt`].
 
+mod apps;
 pub(super) mod attempts;
 mod batch;
 mod copy;
@@ -31,7 +32,6 @@ use tokio::{
     sync::mpsc,
     time::{Instant, timeout, timeout_at},
 };
-use tokio_postgres::types::Type;
 
 use batch::{Batch, Fate};
 use failure::{Cause, Failure};
@@ -51,6 +51,8 @@ use crate::{
 const TOLERATED: usize = 8;
 /// Batches a lane stays with the staged way after a duplicate: a failed COPY leaves dead rows.
 const STAGED_BATCHES: u32 = 100;
+/// How long the registration of apps may take, and how long a failed one is not tried again.
+const REGISTRATION: Duration = Duration::from_secs(1);
 /// The longest pause between two tries.
 const PAUSE: Duration = Duration::from_secs(5);
 
@@ -79,6 +81,8 @@ pub struct Lane {
     options: Options,
     session: Option<Session>,
     staged_batches: u32,
+    /// No app is registered before.
+    register_from: Instant,
 }
 
 impl Lane {
@@ -90,6 +94,7 @@ impl Lane {
             options,
             session: None,
             staged_batches: 0,
+            register_from: Instant::now(),
         }
     }
 
@@ -151,7 +156,7 @@ impl Lane {
             let mut advice = failure.retry();
             if advice == Retry::Never {
                 let cause = failure.cause();
-                if at_fault.as_ref() == Some(&cause) {
+                if failure.refuses_every_row() || at_fault.as_ref() == Some(&cause) {
                     advice = TABLE_AT_FAULT;
                 } else if rows.len() > 1 {
                     let middle = rows.start + rows.len() / 2;
@@ -229,12 +234,8 @@ impl Lane {
         rows: &Range<usize>,
         way: Way,
     ) -> Result<Written, Failure> {
-        let options = &self.options;
-        let session = match self.session.take().filter(|session| !session.is_closed()) {
-            Some(session) => session,
-            None => Session::open(&options.connector, self.number, &options.database).await?,
-        };
-        let patience = options.database.statement_timeout * 2;
+        let session = self.session().await?;
+        let patience = self.options.database.statement_timeout * 2;
         let outcome = timeout(patience, write(&session, batch, rows, way))
             .await
             .unwrap_or(Err(Failure::Silence(patience)));
@@ -252,32 +253,39 @@ impl Lane {
         outcome
     }
 
-    /// Makes rows for apps that have none. In transactions of its own and without a second try: it
-    /// must not hold up events, and the next chunk of such an app asks again.
+    /// Makes rows for apps that have none. In a transaction of its own and without a second try: it
+    /// must not hold up events, and a later chunk of such an app asks again.
     async fn register(&mut self, batch: &Batch) {
         let apps = batch.registrations();
-        let Some(session) = self.session.as_ref().filter(|_| !apps.is_empty()) else {
+        if apps.is_empty() || Instant::now() < self.register_from {
             return;
+        }
+        let registered = async {
+            let session = self.session().await?;
+            apps::register(&session.client, &apps).await?;
+            Ok::<_, Failure>(session)
         };
-        let users: Vec<_> = apps.iter().map(|app| app.user.as_str()).collect();
-        let names: Vec<_> = apps.iter().map(|app| app.app.as_str()).collect();
-        let versions: Vec<_> = apps.iter().map(|app| app.version.as_str()).collect();
-        for sql in [
-            include_str!("../../../sql/ingest/app_register.sql"),
-            include_str!("../../../sql/ingest/app_version.sql"),
-        ] {
-            let columns: [(&(dyn tokio_postgres::types::ToSql + Sync), Type); 3] = [
-                (&users, Type::TEXT_ARRAY),
-                (&names, Type::TEXT_ARRAY),
-                (&versions, Type::TEXT_ARRAY),
-            ];
-            if let Err(error) = session.client.query_typed(sql, &columns).await {
-                tracing::warn!(error = %Failure::Statement(error), "apps were not registered");
-                return;
+        let outcome = timeout(REGISTRATION, registered).await;
+        match outcome.unwrap_or(Err(Failure::Silence(REGISTRATION))) {
+            Ok(session) => {
+                self.session = Some(session);
+                for app in apps {
+                    self.options.toggles.registered(&app.user, &app.app);
+                }
+            }
+            Err(error) => {
+                tracing::warn!(%error, "apps were not registered");
+                self.register_from = Instant::now() + REGISTRATION;
             }
         }
-        for app in apps {
-            self.options.toggles.registered(&app.user, &app.app);
+    }
+
+    /// Takes the session, or opens one when there is none that can be used.
+    async fn session(&mut self) -> Result<Session, Failure> {
+        let options = &self.options;
+        match self.session.take().filter(|session| !session.is_closed()) {
+            Some(session) => Ok(session),
+            None => Session::open(&options.connector, self.number, &options.database).await,
         }
     }
 }

@@ -1,15 +1,14 @@
-//! What is in the tables is what was sent: every column, byte for byte, and times rounded once.
+//! What is in the tables is what was sent: every column, byte for byte.
 
 use bytes::Bytes;
 use flowtrail::proto::{FlowEnded, FlowStarted, StepRecorded, event::Kind};
-use prost_types::Timestamp;
 use serde_json::{Value, json};
 
-use super::{end, start, step, time};
+use super::{end, start, time};
 use crate::support::{self, Stream, TestDatabase, hello};
 
 /// Sends each of `chunks` by itself to an empty database.
-async fn stored(chunks: impl IntoIterator<Item = Vec<Kind>>) -> TestDatabase {
+pub(super) async fn stored(chunks: impl IntoIterator<Item = Vec<Kind>>) -> TestDatabase {
     let database = support::database().await;
     let service = support::serve(&database.url, &[]).await;
     let (mut stream, _) = Stream::greet(service.local_addr(), hello("orders")).await;
@@ -26,7 +25,7 @@ async fn stored(chunks: impl IntoIterator<Item = Vec<Kind>>) -> TestDatabase {
 }
 
 /// The rows of a table by instance and step, bytes in hexadecimal.
-async fn rows(database: &TestDatabase, table: &str) -> Vec<Value> {
+pub(super) async fn rows(database: &TestDatabase, table: &str) -> Vec<Value> {
     let client = database.client().await;
     let query = format!("select to_jsonb(t)::text from {table} t order by t::text");
     let rows = client.query(&query, &[]).await.unwrap();
@@ -173,153 +172,5 @@ async fn starts_and_ends_are_stored_byte_for_byte_and_unset_is_not_empty() {
     assert_eq!(rows.len(), expected.len());
     for (row, expected) in rows.iter().zip(&expected) {
         assert_eq!(row, expected);
-    }
-}
-
-#[tokio::test]
-async fn times_are_rounded_to_microseconds_with_ties_to_even() {
-    let cases = [
-        (1, 823_164_587, "1970-01-01 00:00:01.823165"),
-        (1, 823_164_500, "1970-01-01 00:00:01.823164"),
-        (1, 823_165_500, "1970-01-01 00:00:01.823166"),
-        (1, 823_164_499, "1970-01-01 00:00:01.823164"),
-        (1, 999_999_500, "1970-01-01 00:00:02"),
-        (1, 500, "1970-01-01 00:00:01"),
-        (-1, 999_999_500, "1970-01-01 00:00:00"),
-        (-1, 1_500, "1969-12-31 23:59:59.000002"),
-        (-62_135_596_800, 0, "0001-01-01 00:00:00"),
-        (-62_135_596_801, 0, "0001-12-31 23:59:59 BC"),
-    ];
-    let (mut steps, mut flows) = (Vec::new(), Vec::new());
-    for (number, (seconds, nanos, _)) in (0..).zip(cases) {
-        let at = Some(Timestamp { seconds, nanos });
-        steps.push(Kind::Step(StepRecorded {
-            instance_id: "a".into(),
-            step_id: number,
-            start_time: at,
-            end_time: at,
-            ..StepRecorded::default()
-        }));
-        flows.push(Kind::Started(FlowStarted {
-            instance_id: format!("{number}"),
-            start_time: at,
-            end_time: at,
-            ..FlowStarted::default()
-        }));
-    }
-    let database = stored([steps, flows]).await;
-    let client = database.client().await;
-    let query = "
-        select s.starttime::text, s.endtime::text, f.starttime::text, f.endtime::text
-        from steps s join flowstate f on f.flowinstanceid = s.stepid order by stepid::int";
-    let rows = client.query(query, &[]).await.unwrap();
-    for (row, (seconds, nanos, expected)) in rows.iter().zip(cases) {
-        for column in 0..4 {
-            let stored: &str = row.get(column);
-            assert_eq!(stored, expected, "{seconds} s {nanos} ns, column {column}");
-        }
-    }
-    assert_eq!(rows.len(), cases.len());
-}
-
-#[tokio::test]
-async fn executiontime_has_three_decimals_of_the_stored_times() {
-    let at = |nanos: i64| Timestamp {
-        seconds: 1_000 + nanos.div_euclid(1_000_000_000),
-        nanos: i32::try_from(nanos.rem_euclid(1_000_000_000)).unwrap(),
-    };
-    // from start to end in ns
-    let cases = [
-        (0, 41_335_000, "41.335"),
-        (0, 33_460_000, "33.460"),
-        (0, 1_500_000_000, "1500.000"),
-        (0, 0, "0.000"),
-        (0, 499, "0.000"),
-        (499, 501, "0.001"),
-        (500, 1_500, "0.002"),
-        (1_500, 2_500, "0.000"),
-        (0, -1_000_000, "-1.000"),
-        (0, -1_000, "-0.001"),
-        (0, 86_400_000_000_000 * 400, "34560000000.000"),
-    ];
-    for together in [true, false] {
-        let (mut starts, mut ends) = (Vec::new(), Vec::new());
-        for (number, (start, end, _)) in (0..).zip(cases) {
-            starts.push(Kind::Started(FlowStarted {
-                instance_id: format!("{number:02}"),
-                start_time: Some(at(start)),
-                ..FlowStarted::default()
-            }));
-            ends.push(Kind::Ended(FlowEnded {
-                instance_id: format!("{number:02}"),
-                start_time: Some(at(start)),
-                end_time: Some(at(end)),
-                ..FlowEnded::default()
-            }));
-        }
-        let chunks = if together {
-            vec![[starts, ends].concat()]
-        } else {
-            vec![starts, ends]
-        };
-        let rows = rows(&stored(chunks).await, "public.flowstate").await;
-        assert_eq!(rows.len(), cases.len());
-        for (row, (start, end, expected)) in rows.iter().zip(cases) {
-            assert_eq!(
-                row["executiontime"], expected,
-                "{start} to {end}, {together}"
-            );
-        }
-    }
-}
-
-#[tokio::test]
-async fn an_end_without_start_time_ends_the_newest_attempt_whenever_it_comes() {
-    let events = [start("a", 10), start("a", 20), end("a", None, 30)];
-    let orders = [
-        [0, 1, 2],
-        [0, 2, 1],
-        [1, 0, 2],
-        [1, 2, 0],
-        [2, 0, 1],
-        [2, 1, 0],
-    ];
-    for order in orders {
-        for together in [true, false] {
-            let sent = order.map(|at| events[at].clone());
-            let chunks = if together {
-                vec![sent.to_vec()]
-            } else {
-                sent.map(|event| vec![event]).to_vec()
-            };
-            let rows = rows(&stored(chunks).await, "public.flowstate").await;
-            let [row] = &rows[..] else {
-                panic!("one row: {rows:?}")
-            };
-            assert_eq!(
-                row["starttime"], "1970-01-01T00:00:20",
-                "{order:?} {together}"
-            );
-            assert_eq!(row["executiontime"], "10000.000", "{order:?} {together}");
-        }
-    }
-    let alone = stored([vec![end("a", None, 30), step("a", 0)]]).await;
-    let row = &rows(&alone, "public.flowstate").await[0];
-    assert_eq!(row["starttime"], Value::Null);
-    assert_eq!(row["executiontime"], Value::Null);
-    assert_eq!(row["endtime"], "1970-01-01T00:00:30");
-}
-
-#[tokio::test]
-async fn an_end_may_come_before_its_start() {
-    for chunks in [
-        vec![vec![end("a", Some(10), 30)], vec![start("a", 10)]],
-        vec![vec![end("a", Some(10), 30), start("a", 10)]],
-    ] {
-        let rows = rows(&stored(chunks).await, "public.flowstate").await;
-        assert_eq!(rows.len(), 1);
-        assert_eq!(rows[0]["starttime"], "1970-01-01T00:00:10");
-        assert_eq!(rows[0]["endtime"], "1970-01-01T00:00:30");
-        assert_eq!(rows[0]["executiontime"], "20000.000");
     }
 }

@@ -3,6 +3,7 @@
 mod columns;
 mod invalid;
 mod pressure;
+mod times;
 
 use flowtrail::{
     app::Running,
@@ -101,6 +102,8 @@ async fn say(stream: &Stream, request: RecordRequest) {
     let _ = requests.send(request).await;
 }
 
+type Field = fn(&mut Hello) -> &mut String;
+
 #[tokio::test]
 async fn a_stream_begins_with_a_hello_that_can_be_stored() {
     let database = support::database().await;
@@ -119,7 +122,6 @@ async fn a_stream_begins_with_a_hello_that_can_be_stored() {
     check(Some(RecordRequest { message: None }), "hello").await;
     check(None, "hello").await;
 
-    type Field = fn(&mut Hello) -> &mut String;
     let fields: [(&str, Field, bool); 5] = [
         ("hello.user", |hello| &mut hello.user, true),
         ("hello.app", |hello| &mut hello.app, true),
@@ -159,7 +161,8 @@ async fn check_wrong(service: &Running, wrong: RecordRequest, names: &str) {
     stream.chunk_as(5, good.clone()).await;
     say(&stream, wrong).await;
     say(&stream, chunk(u64::MAX, good)).await;
-    let (acks, end) = stream.rest().await;
+    let rest = tokio::time::timeout(std::time::Duration::from_secs(10), stream.rest()).await;
+    let (acks, end) = rest.unwrap_or_else(|_| panic!("no end within 10 s: {names}"));
     let status = end.expect_err(names);
     assert_eq!(status.code(), Code::InvalidArgument, "{names}: {status:?}");
     assert!(status.message().contains(names), "{names}: {status:?}");
@@ -172,7 +175,7 @@ async fn a_wrong_conversation_ends_the_stream_and_what_was_acknowledged_stays() 
     let flags = ["--max-chunk-bytes", "64KiB", "--max-event-bytes", "64KiB"];
     let service = support::serve(&database.url, &flags).await;
     let many = |count| vec![bytes::Bytes::from_static(&[0]); count];
-    let large = || vec![bytes::Bytes::from(vec![0; 65_536])];
+    let large = || vec![bytes::Bytes::from(vec![0; 65_600])];
     let wrong = [
         (greeting(hello("orders")), "hello"),
         (RecordRequest { message: None }, "neither"),
@@ -249,9 +252,8 @@ async fn events_that_are_sent_again_are_superseded() {
         let ack = stream.ack().await;
         assert_eq!((ack.recorded, ack.superseded), (0, 6), "resent: {resent}");
     }
-    stream
-        .chunk([step("i4", 0), step("i4", 0), step("i1", 1)])
-        .await;
+    let twice = events([step("i4", 0), step("i4", 0), step("i1", 1)]);
+    stream.chunk_as(4, twice).await;
     let ack = stream.finish().await;
     assert_eq!((ack.recorded, ack.superseded), (1, 2), "within one chunk");
     service.stop().await.unwrap();
