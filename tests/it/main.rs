@@ -6,6 +6,7 @@ mod apps;
 mod architecture;
 mod control;
 mod embedded;
+mod lane;
 mod merge;
 mod migrate;
 mod ops;

@@ -151,7 +151,9 @@ impl Writers {
                 .take(1 + usize::from(report.twice))
             {
                 let stream = (writer % services, report.what.source());
-                let queue = queues.entry(stream).or_insert_with(|| vec![Chunk::default()]);
+                let queue = queues
+                    .entry(stream)
+                    .or_insert_with(|| vec![Chunk::default()]);
                 let chunk = queue.last_mut().expect("made with one");
                 chunk.kinds.push(kind.clone());
                 chunk.resent |= report.resent;
@@ -160,10 +162,12 @@ impl Writers {
                 }
             }
         }
-        let sent = queues.into_iter().map(|((service, source), chunks)| async move {
-            let mut stream = self.streams[service][source].lock().await;
-            send(&mut stream, &chunks).await
-        });
+        let sent = queues
+            .into_iter()
+            .map(|((service, source), chunks)| async move {
+                let mut stream = self.streams[service][source].lock().await;
+                send(&mut stream, &chunks).await
+            });
         let sent = timeout(HANG, join_all(sent)).await;
         let sent = sent.map_err(|_| "a writer hangs".to_owned())?;
         sent.into_iter().collect()

@@ -270,12 +270,16 @@ impl History {
             .rev()
             .find(|(_, attempt)| attempt.start.is_some_and(|(_, start)| begins_anew(start)))
             .map(|(at, _)| *at);
-        let asked = self.cuts.iter().filter(|cut| number >= cut.from).map(|cut| {
-            let next = cut
-                .base
-                .and_then(|base| attempts.keys().find(|at| **at > base));
-            next.copied().unwrap_or(cut.asked_at)
-        });
+        let asked = self
+            .cuts
+            .iter()
+            .filter(|cut| number >= cut.from)
+            .map(|cut| {
+                let next = cut
+                    .base
+                    .and_then(|base| attempts.keys().find(|at| **at > base));
+                next.copied().unwrap_or(cut.asked_at)
+            });
         asked.chain(anew).max()
     }
 

@@ -3,8 +3,9 @@
 use futures_util::future::join_all;
 
 use super::{
-    Writers, runtime, send,
+    Writers,
     model::{End, Source, Start, Step, Time, What},
+    runtime, send,
     world::{Act, Report, World, sources},
 };
 
@@ -74,7 +75,9 @@ fn orders(events: &[(usize, What)], writers: usize) -> Vec<Vec<Report>> {
     let orders = permutations(events.len()).into_iter().enumerate();
     let reports = orders.map(|(number, order)| {
         let events = order.into_iter().map(|at| &events[at]);
-        events.map(|event| report(event, number % writers)).collect()
+        events
+            .map(|event| report(event, number % writers))
+            .collect()
     });
     reports.collect()
 }

@@ -117,9 +117,7 @@ impl What {
     /// Its source among [`sources`]; steps have none of their own.
     pub(super) fn source(&self) -> usize {
         match self {
-            Self::Start(source, _) | Self::End(source, _) => {
-                usize::from(*source != sources()[0])
-            }
+            Self::Start(source, _) | Self::End(source, _) => usize::from(*source != sources()[0]),
             Self::Step(_) => 0,
         }
     }
@@ -127,7 +125,10 @@ impl What {
     /// With the id of its original, which a world knows by number.
     fn named(mut self, case: usize) -> Self {
         if let Self::Start(_, start) = &mut self {
-            let number = start.original.as_ref().and_then(|number| number.parse().ok());
+            let number = start
+                .original
+                .as_ref()
+                .and_then(|number| number.parse().ok());
             start.original = number.map_or(start.original.clone(), |n| Some(id(case, n)));
         }
         self
@@ -203,7 +204,12 @@ fn start() -> impl Strategy<Value = What> {
         5 => Just(Some("Created")), 2 => Just(Some("Started")),
         1 => Just(Some("Completed")), 1 => Just(None),
     ];
-    let texts = (text("main", "side"), text("p", "q"), text("in", "im"), text("m", "n"));
+    let texts = (
+        text("main", "side"),
+        text("p", "q"),
+        text("in", "im"),
+        text("m", "n"),
+    );
     let ended = prop_oneof![4 => Just(Some(0)), 1 => Just(Some(1)), 1 => Just(None)];
     (source(), attempt(), texts, original(), status, ended).prop_map(
         |(source, at, (flow, parent, input, misc), original, status, ended)| {
