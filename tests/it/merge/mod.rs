@@ -1,8 +1,10 @@
 //! The tables are a function of the set of events: any order, any batching, duplicates, two writers
 //! at once give the rows that a model of the rules gives.
 
+mod event;
 mod model;
 mod orders;
+mod sent;
 mod stored;
 mod world;
 
@@ -38,7 +40,7 @@ struct Writers {
     streams: Vec<Vec<Mutex<Stream>>>,
     client: Client,
     cases: AtomicUsize,
-    _database: TestDatabase,
+    database: TestDatabase,
 }
 
 /// Events that go in one chunk, and whether it is marked as resent.
@@ -64,10 +66,10 @@ impl Writers {
             streams: Vec::new(),
             client,
             cases: AtomicUsize::new(0),
-            _database: database,
+            database,
         };
         for _ in 0..services {
-            let service = support::serve(&writers._database.url, flags).await;
+            let service = support::serve(&writers.database.url, flags).await;
             let mut streams = Vec::new();
             for source in world::sources() {
                 let (stream, _) = Stream::greet(service.local_addr(), source.hello()).await;
@@ -240,7 +242,7 @@ fn any_events_in_any_order_by_two_writers_give_the_rows_of_the_model() {
     let runtime = runtime();
     let writers = runtime.block_on(Writers::start(2, &[]));
     let config = Config {
-        cases: 200,
+        cases: 160,
         failure_persistence: None,
         max_shrink_iters: 600,
         ..Config::default()

@@ -4,8 +4,8 @@ use futures_util::future::join_all;
 
 use super::{
     Writers,
-    model::{End, Source, Start, Step, Time, What},
-    runtime, send,
+    event::{End, Source, Start, Step, Time, What},
+    runtime,
     world::{Act, Report, World, sources},
 };
 
@@ -124,7 +124,6 @@ fn worlds() -> Vec<(&'static str, Vec<(usize, What)>)> {
             "a rerun in place that begins anew",
             of(vec![
                 start(10, "Created"),
-                end(Some(10), 12, "Failed"),
                 start(20, "Created"),
                 step(0, 11, "old"),
                 step(0, 21, "new"),
@@ -135,7 +134,6 @@ fn worlds() -> Vec<(&'static str, Vec<(usize, What)>)> {
             of(vec![
                 start(10, "Created"),
                 start(20, "Started"),
-                end(Some(20), 22, "Completed"),
                 step(1, 11, "old"),
                 step(1, 21, "new"),
             ]),
