@@ -1,4 +1,4 @@
--- ingest/flows_irregular: which staged instances are more than one start and at most one end of the same start time
+-- ingest/flows_irregular: which staged instances are more than one start and at most one end of the same start time, or have an end whose start another writer stored meanwhile
 select distinct s.flowinstanceid
 from pg_temp.stage_flows s
 left join public.flowstate f on f.flowinstanceid = s.flowinstanceid
@@ -9,5 +9,9 @@ where s.starttime is null
     or row(f.userid, f.appname, f.appversion, f.flowname, f.hostid, f.parentflowinstanceid, f.parentflowname, f.rerunofflowinstanceid, f.flowinput, f.misc)::record
       <> row(s.userid, s.appname, s.appversion, s.flowname, s.hostid, s.parentflowinstanceid, s.parentflowname, s.rerunofflowinstanceid, s.flowinput, s.misc)::record
     or f.executiontime is null and row(f.status, f.endtime)::record <> row(s.status, s.endtime)::record)
+  or s.kind > 1 and (
+    f.executiontime is null
+    or (coalesce(s.status in ('Completed', 'Failed', 'Cancelled'), false), s.endtime, row(s.status, s.flowoutput)::record)
+      > (coalesce(f.status in ('Completed', 'Failed', 'Cancelled'), false), f.endtime, row(f.status, f.flowoutput)::record))
   or exists (select from flowtrail.attempts a where a.flowinstanceid = s.flowinstanceid)
 order by s.flowinstanceid

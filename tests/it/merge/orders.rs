@@ -214,3 +214,37 @@ fn every_order_of_single_events_gives_the_rows_of_the_model() {
         writers.stop().await;
     });
 }
+
+/// What is too early for one writer's statement may be too late for its next.
+#[test]
+fn a_start_and_an_end_that_reach_two_writers_at_once_find_each_other() {
+    const INSTANCES: usize = 400;
+    let runtime = runtime();
+    runtime.block_on(async {
+        let writers = Writers::start(2, &["--batch-rows", "1", "--lanes", "1"]).await;
+        let report = |instance, what, writer| {
+            Act::Report(Report {
+                instance,
+                what,
+                writer,
+                twice: false,
+                closes: true,
+                resent: false,
+            })
+        };
+        let acts = (0..INSTANCES).flat_map(|instance| {
+            let end = end(Some(10), 12, "Completed");
+            [
+                report(instance, start(10, "Created"), instance % 2),
+                report(instance, end, 1 - instance % 2),
+            ]
+        });
+        let world = World {
+            deleted: None,
+            acts: acts.collect(),
+        };
+        writers.check(&world).await.unwrap();
+        writers.judge().await;
+        writers.stop().await;
+    });
+}
