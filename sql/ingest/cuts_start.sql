@@ -10,8 +10,13 @@ with newest as (
   order by a.flowinstanceid, a.attempt desc
 )
 insert into flowtrail.cuts as c (flowinstanceid, kind, fromstep, asked_at, cut_at)
-select flowinstanceid, 'start', 0, '-infinity', attempt from newest
+select flowinstanceid, 'start', 0, '-infinity', attempt
+from newest n
+-- the row is locked only to change it: whoever writes steps of the instance shares it
+where not exists (
+  select from flowtrail.cuts c
+  where c.flowinstanceid = n.flowinstanceid and c.kind = 'start' and c.cut_at >= n.attempt)
 on conflict (flowinstanceid, kind, fromstep, asked_at) do update
 set cut_at = excluded.cut_at, made_at = now()
-where c.cut_at <> excluded.cut_at
+where c.cut_at < excluded.cut_at
 returning flowinstanceid

@@ -8,6 +8,7 @@ mod control;
 mod embedded;
 mod faults;
 mod fixtures;
+mod lane;
 mod merge;
 mod migrate;
 mod noise;

@@ -5,7 +5,11 @@ use std::sync::{
     atomic::{AtomicBool, Ordering},
 };
 
-use tokio_postgres::{AsyncMessage, Client, Statement, types::Type};
+use tokio_postgres::{
+    AsyncMessage, Client, Statement,
+    error::{Severity, SqlState},
+    types::Type,
+};
 
 use super::failure::Failure;
 use crate::{config::Database, pg::Connector};
@@ -45,7 +49,9 @@ impl Session {
         let client = connector
             .connect(&format!("lane {lane}"), move |message| {
                 if let AsyncMessage::Notice(notice) = message
-                    && notice.parsed_severity() == Some(tokio_postgres::error::Severity::Warning)
+                    && notice.parsed_severity() == Some(Severity::Warning)
+                    // a rollback after a COMMIT that failed
+                    && *notice.code() != SqlState::NO_ACTIVE_SQL_TRANSACTION
                 {
                     tracing::warn!(
                         code = notice.code().code(),

@@ -4,7 +4,10 @@ use std::{collections::BTreeSet, fmt::Write as _};
 
 use tokio_postgres::{Client, Row};
 
-use super::model::{Flow, Source, Step, Tables};
+use super::{
+    event::{Source, Step},
+    model::{Flow, Tables},
+};
 
 const FLOW: &str = "flowinstanceid, userid, appname, appversion, hostid, flowname,
     extract(epoch from starttime)::bigint, extract(epoch from endtime)::bigint, executiontime, status,
@@ -40,7 +43,7 @@ fn flow(row: &Row) -> Flow {
             version: row.get(3),
             host: row.get(4),
         },
-        flow: row.get(5),
+        name: row.get(5),
         at: row.get(6),
         ended_at: row.get(7),
         took: row.get(8),

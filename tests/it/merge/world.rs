@@ -3,13 +3,16 @@
 
 use std::{collections::BTreeMap, fmt};
 
-use flowtrail::proto::{FlowEnded, FlowStarted, Hello, StepRecorded, event::Kind};
 use proptest::{prelude::*, sample::select};
 
-use super::model::{Cut, End, History, Source, Start, Step, Time, What};
+use super::{
+    event::{Cut, End, Source, Start, Step, Time, What},
+    model::History,
+};
 
 /// Something that happens to an instance, which is a number here.
 #[derive(Clone, Debug)]
+#[expect(clippy::large_enum_variant, reason = "nearly all are reports")]
 pub(super) enum Act {
     Report(Report),
     /// A rerun cuts the instance; everything before is stored by then.
@@ -59,18 +62,6 @@ pub(super) fn sources() -> [Source; 2] {
         version: version.into(),
         host: host.into(),
     })
-}
-
-impl Source {
-    pub(super) fn hello(&self) -> Hello {
-        Hello {
-            user: self.user.clone(),
-            app: self.app.clone(),
-            app_version: self.version.clone(),
-            host: self.host.clone(),
-            client: "test".into(),
-        }
-    }
 }
 
 /// The id of an instance in a case of its own.
@@ -123,7 +114,7 @@ impl What {
     }
 
     /// With the id of its original, which a world knows by number.
-    fn named(mut self, case: usize) -> Self {
+    pub(super) fn named(mut self, case: usize) -> Self {
         if let Self::Start(_, start) = &mut self {
             let number = start
                 .original
@@ -133,49 +124,6 @@ impl What {
         }
         self
     }
-
-    /// As it is sent.
-    pub(super) fn kind(&self, case: usize, instance: usize) -> Kind {
-        let instance_id = id(case, instance);
-        let bytes = |text: &Option<String>| text.clone().map(bytes::Bytes::from);
-        match self.clone().named(case) {
-            Self::Start(_, start) => Kind::Started(FlowStarted {
-                instance_id,
-                start_time: time(Some(start.at)),
-                end_time: time(start.ended_at),
-                flow_input: bytes(&start.input),
-                misc: bytes(&start.misc),
-                flow_name: start.flow,
-                status: start.status,
-                original_instance_id: start.original,
-                parent_instance_id: start.parent,
-                parent_flow_name: None,
-            }),
-            Self::End(_, end) => Kind::Ended(FlowEnded {
-                instance_id,
-                start_time: time(end.at),
-                end_time: time(Some(end.ended_at)),
-                flow_output: bytes(&end.output),
-                status: end.status,
-                flow_name: end.flow,
-            }),
-            Self::Step(step) => Kind::Step(StepRecorded {
-                instance_id,
-                step_id: step.number,
-                start_time: time(Some(step.at)),
-                end_time: time(step.ended_at),
-                step_data: bytes(&step.data),
-                task_name: step.task,
-                status: step.status,
-                rerun: step.rerun,
-                ..StepRecorded::default()
-            }),
-        }
-    }
-}
-
-fn time(seconds: Option<Time>) -> Option<prost_types::Timestamp> {
-    seconds.map(|seconds| prost_types::Timestamp { seconds, nanos: 0 })
 }
 
 /// Mostly `usual`, sometimes NULL or `other`.

@@ -1,0 +1,141 @@
+//! What a lane does when the database gets in its way: duplicates, lost connections, rows that are
+//! refused only at the commit.
+
+use std::time::Duration;
+
+use flowtrail::proto::{RejectionCode, StepRecorded, event::Kind};
+use tokio_postgres::Client;
+
+use crate::support::{self, Stream, hello};
+
+fn step(instance: &str, number: i32) -> Kind {
+    Kind::Step(StepRecorded {
+        instance_id: instance.into(),
+        step_id: number,
+        start_time: Some(prost_types::Timestamp {
+            seconds: 1_000,
+            nanos: 0,
+        }),
+        ..StepRecorded::default()
+    })
+}
+
+/// How often the optimistic COPY was tried so far, also in vain: a sequence does not roll back.
+async fn copies(client: &Client) -> i64 {
+    let row = client
+        .query_one("select last_value from public.copies", &[])
+        .await;
+    row.unwrap().get(0)
+}
+
+#[tokio::test]
+async fn after_a_duplicate_a_lane_copies_no_more_for_a_hundred_batches() {
+    let database = support::database().await;
+    let client = database.client().await;
+    client
+        .batch_execute(
+            "create sequence public.copies minvalue 0 start 0;
+            select nextval('public.copies');
+            create function public.count_copies() returns trigger language plpgsql as $$
+            begin
+              if current_query() like '%ingest/steps_copy%' then
+                perform nextval('public.copies');
+              end if;
+              return null;
+            end $$;
+            create trigger count_copies before insert on public.steps
+              for each statement execute function public.count_copies()",
+        )
+        .await
+        .unwrap();
+    let service = support::serve(&database.url, &["--lanes", "1"]).await;
+    let (mut stream, _) = Stream::greet(service.local_addr(), hello("orders")).await;
+    let mut counts = Vec::new();
+    // new, a duplicate, a hundred new ones, and one more
+    let numbers = [0, 0].into_iter().chain(1..=101);
+    for number in numbers {
+        stream.chunk([step("i", number)]).await;
+        let ack = stream.ack().await;
+        assert_eq!(ack.recorded + ack.superseded, 1, "{ack:?}");
+        counts.push(copies(&client).await);
+    }
+    assert_eq!(counts[..2], [1, 2], "a duplicate is met by copying");
+    assert_eq!(
+        counts[2..102],
+        [2; 100],
+        "a failed COPY leaves dead rows, so the next batches are staged"
+    );
+    assert_eq!(counts[102], 3, "without conflicts the lane copies again");
+    service.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_lane_whose_connection_is_ended_loses_nothing() {
+    const CHUNKS: i32 = 300;
+    const STEPS: i32 = 20;
+    let database = support::database().await;
+    let client = database.client().await;
+    let service = support::serve(&database.url, &[]).await;
+    let (mut stream, _) = Stream::greet(service.local_addr(), hello("orders")).await;
+    let mut ended = 0_i64;
+    for chunk in 0..CHUNKS {
+        let instance = format!("i{}", chunk % 7);
+        let numbers = chunk * STEPS..(chunk + 1) * STEPS;
+        stream.chunk(numbers.map(|n| step(&instance, n))).await;
+        if chunk % 30 == 29 {
+            let end = "select count(pg_terminate_backend(pid)) from pg_stat_activity
+                where datname = current_database() and application_name like '%lane%'";
+            ended += client.query_one(end, &[]).await.unwrap().get::<_, i64>(0);
+        }
+    }
+    assert!(ended >= 2, "both lanes were connected at least once");
+    let sum = tokio::time::timeout(Duration::from_mins(1), stream.finish());
+    let sum = sum.await.expect("every chunk is answered");
+    assert_eq!(sum.invalid, 0, "{sum:?}");
+    let steps = i64::from(CHUNKS * STEPS);
+    assert_eq!(i64::try_from(sum.recorded + sum.superseded).unwrap(), steps);
+    let stored = client
+        .query_one(
+            "select count(distinct stepid::integer) from public.steps",
+            &[],
+        )
+        .await
+        .unwrap();
+    assert_eq!(stored.get::<_, i64>(0), steps);
+    service.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_row_that_is_refused_at_the_commit_is_found_and_its_neighbours_are_stored() {
+    let database = support::database().await;
+    let client = database.client().await;
+    client
+        .batch_execute(
+            "create function public.refuse() returns trigger language plpgsql as $$
+            begin
+              raise exception 'no thirteenth step' using errcode = 'check_violation', constraint = 'no_13';
+            end $$;
+            create constraint trigger no_13 after insert on public.steps
+              deferrable initially deferred for each row when (new.stepid = '13')
+              execute function public.refuse()",
+        )
+        .await
+        .unwrap();
+    let service = support::serve(&database.url, &["--lanes", "1"]).await;
+    let (mut stream, _) = Stream::greet(service.local_addr(), hello("orders")).await;
+    stream.chunk((10..20).map(|n| step("i", n))).await;
+    let ack = stream.ack().await;
+    assert_eq!((ack.recorded, ack.invalid), (9, 1), "{ack:?}");
+    let rejection = &ack.rejections[0];
+    assert_eq!(
+        (rejection.index, rejection.code()),
+        (3, RejectionCode::RefusedByDatabase)
+    );
+    stream.chunk([step("i", 20)]).await;
+    assert_eq!(stream.finish().await.recorded, 1);
+    let row = client
+        .query_one("select count(*) from public.steps", &[])
+        .await;
+    assert_eq!(row.unwrap().get::<_, i64>(0), 10);
+    service.stop().await.unwrap();
+}
