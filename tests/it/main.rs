@@ -10,6 +10,7 @@ mod faults;
 mod migrate;
 mod ops;
 mod pg_connect;
+mod program;
 mod protocol;
 mod record;
 mod server;

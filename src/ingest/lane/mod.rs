@@ -35,7 +35,7 @@ use tokio_postgres::types::Type;
 
 use batch::{Batch, Fate};
 use failure::{Cause, Failure};
-use session::Session;
+use session::{Backend, Session};
 use write::{Way, Written, write};
 
 pub use standing::{Standing, Trouble};
@@ -78,6 +78,8 @@ pub struct Lane {
     parts: mpsc::Receiver<Part>,
     options: Options,
     session: Option<Session>,
+    /// Of the last session, which may outlive its line.
+    backend: Option<Backend>,
     staged_batches: u32,
 }
 
@@ -89,6 +91,7 @@ impl Lane {
             parts,
             options,
             session: None,
+            backend: None,
             staged_batches: 0,
         }
     }
@@ -229,12 +232,11 @@ impl Lane {
         rows: &Range<usize>,
         way: Way,
     ) -> Result<Written, Failure> {
-        let options = &self.options;
+        let patience = self.patience();
         let session = match self.session.take().filter(|session| !session.is_closed()) {
             Some(session) => session,
-            None => Session::open(&options.connector, self.number, &options.database).await?,
+            None => self.open().await?,
         };
-        let patience = options.database.statement_timeout * 2;
         let outcome = timeout(patience, write(&session, batch, rows, way))
             .await
             .unwrap_or(Err(Failure::Silence(patience)));
@@ -252,11 +254,32 @@ impl Lane {
         outcome
     }
 
+    /// A new session in the place of the last one.
+    async fn open(&mut self) -> Result<Session, Failure> {
+        let Options {
+            connector,
+            database,
+            ..
+        } = &self.options;
+        let opening = Session::open(connector, self.number, database, self.backend);
+        let patience = database.connect_timeout + self.patience();
+        let session = timeout(patience, opening)
+            .await
+            .unwrap_or(Err(Failure::Silence(patience)))?;
+        self.backend = Some(session.backend);
+        Ok(session)
+    }
+
+    /// How long the database may say nothing.
+    fn patience(&self) -> Duration {
+        self.options.database.statement_timeout * 2
+    }
+
     /// Makes rows for apps that have none. In transactions of its own and without a second try: it
     /// must not hold up events, and the next chunk of such an app asks again.
     async fn register(&mut self, batch: &Batch) {
         let apps = batch.registrations();
-        let Some(session) = self.session.as_ref().filter(|_| !apps.is_empty()) else {
+        let Some(session) = self.session.take_if(|_| !apps.is_empty()) else {
             return;
         };
         let users: Vec<_> = apps.iter().map(|app| app.user.as_str()).collect();
@@ -271,11 +294,17 @@ impl Lane {
                 (&names, Type::TEXT_ARRAY),
                 (&versions, Type::TEXT_ARRAY),
             ];
-            if let Err(error) = session.client.query_typed(sql, &columns).await {
-                tracing::warn!(error = %Failure::Statement(error), "apps were not registered");
-                return;
-            }
+            let registered = timeout(self.patience(), session.client.query_typed(sql, &columns));
+            let failure = match registered.await {
+                Ok(Ok(_)) => continue,
+                Ok(Err(error)) => Failure::Statement(error),
+                Err(_) => Failure::Silence(self.patience()),
+            };
+            tracing::warn!(error = %failure, "apps were not registered");
+            self.session = failure.keeps_session().then_some(session);
+            return;
         }
+        self.session = Some(session);
         for app in apps {
             self.options.toggles.registered(&app.user, &app.app);
         }

@@ -9,6 +9,7 @@ mod database;
 mod load;
 mod programs;
 mod proxy;
+mod run;
 mod service;
 mod stream;
 mod tests;
@@ -20,5 +21,6 @@ pub(crate) use database::{TestDatabase, connect, database, empty_database, optio
 pub(crate) use load::{BIG, Ledger, Load, SMALL, Shape, until, verify};
 pub(crate) use programs::{dump, psql};
 pub(crate) use proxy::Proxy;
+pub(crate) use run::Run;
 pub(crate) use service::{Program, config, http, serve};
 pub(crate) use stream::{Stream, hello, step, time};
