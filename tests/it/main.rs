@@ -5,6 +5,7 @@
 mod apps;
 mod architecture;
 mod control;
+mod docs;
 mod embedded;
 mod faults;
 mod migrate;

@@ -266,7 +266,7 @@ impl Lane {
         let session = timeout(patience, opening)
             .await
             .unwrap_or(Err(Failure::Silence(patience)))?;
-        self.backend = Some(session.backend);
+        self.backend = session.backend;
         Ok(session)
     }
 

@@ -28,8 +28,8 @@ pub struct Session {
     pub(super) flows_complete: Statement,
     pub(super) flows_shadowed: Statement,
     pub(super) reruns_awaited: Statement,
-    /// What stands for it in the database.
-    pub(super) backend: Backend,
+    /// What stands for it in the database, where the role may know.
+    pub(super) backend: Option<Backend>,
     warned: Arc<AtomicBool>,
 }
 
@@ -83,10 +83,12 @@ impl Session {
             return Err(Failure::Adrift);
         };
         let citus = row.get("citus");
-        let backend = Backend {
-            pid: row.get("pid"),
-            started_at: row.get("started_at"),
-        };
+        let backend = row
+            .get::<_, Option<f64>>("started_at")
+            .map(|started_at| Backend {
+                pid: row.get("pid"),
+                started_at,
+            });
         if let Some(Backend { pid, started_at }) = before {
             client
                 .query_typed(

@@ -27,7 +27,7 @@ async fn a_database_that_cannot_be_used_is_one_line_with_its_remedy() {
     serve(unknown)
         .end()
         .await
-        .failed(1, &["nowhere.invalid", "check"]);
+        .failed(1, &["nowhere.invalid", "correct `host`"]);
 }
 
 #[tokio::test]

@@ -70,7 +70,7 @@ async fn what_is_called_wrongly_ends_with_2() {
         &["database URL"],
     )
     .await;
-    check(&["serve", "--log", "a=b=c"], &["--log"]).await;
+    check(&["serve", "--log", "a=b=c"], &["log filter"]).await;
     check(
         &["demo", "--grpc-listen", "127.0.0.1:0"],
         &["--grpc-listen"],

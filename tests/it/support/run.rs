@@ -53,19 +53,19 @@ impl Run {
     }
 
     /// Its end, which has to come within two minutes.
-    pub(crate) async fn end(mut self) -> Ended {
-        let running = blocking(move || {
-            let output = self.command.output().expect("the program starts");
-            let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("UTF-8");
-            Ended {
-                status: output.status.code(),
-                out: text(output.stdout),
-                err: text(output.stderr),
-            }
-        });
-        let limit = Duration::from_mins(2);
-        let ended = tokio::time::timeout(limit, running).await;
-        ended.expect("it ends within two minutes")
+    pub(crate) async fn end(self) -> Ended {
+        let mut command = tokio::process::Command::from(self.command);
+        let output = command.kill_on_drop(true).output();
+        let output = tokio::time::timeout(Duration::from_mins(2), output).await;
+        let output = output
+            .expect("it ends within two minutes")
+            .expect("the program starts");
+        let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("UTF-8");
+        Ended {
+            status: output.status.code(),
+            out: text(output.stdout),
+            err: text(output.stderr),
+        }
     }
 
     /// Its end when who reads its output goes away after the first byte.
