@@ -1,4 +1,4 @@
--- check/tables: each table, whether it is there, and which of its needed privileges the role lacks
+-- check/tables: each table, whether it is there, and which of its needed privileges the role lacks; the tables behind the first of ours only when they lack one
 select t.schema || '.' || t.name as name,
        c.oid is not null as present,
        not coalesce(has_schema_privilege(n.oid, 'usage'), true) as hidden,
@@ -15,4 +15,5 @@ from (values (1, 'public', 'steps', array['select', 'insert', 'update', 'delete'
      t (place, schema, name, needs)
 left join pg_namespace n on n.nspname = t.schema
 left join pg_class c on c.relnamespace = n.oid and c.relname = t.name
+where t.place <= 4 or exists (select from unnest(t.needs) p where not has_table_privilege(c.oid, p))
 order by t.place

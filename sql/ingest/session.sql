@@ -8,4 +8,7 @@ select
   set_config('statement_timeout', $2, false),
   set_config('jit', 'off', false),
   set_config('idle_in_transaction_session_timeout', '0', false),
-  exists (select from pg_catalog.pg_extension where extname = 'citus') as citus
+  exists (select from pg_catalog.pg_extension where extname = 'citus') as citus,
+  pg_catalog.pg_backend_pid() as pid,
+  (select extract(epoch from backend_start)::double precision from pg_catalog.pg_stat_activity
+    where pid = pg_catalog.pg_backend_pid()) as started_at

@@ -7,7 +7,7 @@
 
 use std::time::Duration;
 
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::time::{MissedTickBehavior, interval, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::lane::{attempts, reruns};
@@ -15,19 +15,30 @@ use crate::pg::{self, Pool};
 
 /// How often.
 const TICK: Duration = Duration::from_secs(1);
+/// How long one sweep may take; a line that fell silent must not end all further ones.
+const PATIENCE: Duration = Duration::from_mins(1);
 
-/// Sweeps every second until `end` is cancelled. A failure is logged and the next tick tries again.
+/// Sweeps every second until `end` is cancelled. A failure is logged and the next tick tries again;
+/// what a sweep leaves in the middle is rolled back.
 pub async fn run(pool: Pool, end: CancellationToken) {
+    end.run_until_cancelled(sweeps(pool)).await;
+}
+
+async fn sweeps(pool: Pool) {
     let mut ticks = interval(TICK);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut failing = false;
-    while end.run_until_cancelled(ticks.tick()).await.is_some() {
-        let outcome = sweep(&pool).await;
-        match &outcome {
-            Err(error) if !failing => tracing::info!(%error, "not swept; tried again every second"),
-            _ => {}
+    loop {
+        ticks.tick().await;
+        let failure = match timeout(PATIENCE, sweep(&pool)).await {
+            Ok(Ok(())) => None,
+            Ok(Err(error)) => Some(error.to_string()),
+            Err(_) => Some(format!("no answer within {} s", PATIENCE.as_secs())),
+        };
+        if let Some(error) = failure.as_ref().filter(|_| !failing) {
+            tracing::info!(error, "not swept; tried again every second");
         }
-        failing = outcome.is_err();
+        failing = failure.is_some();
     }
 }
 

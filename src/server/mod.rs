@@ -33,8 +33,9 @@ pub use tls::{Error as TlsError, Tls};
 
 use crate::lifecycle::Lifecycle;
 
-/// Bytes a stream may send ahead of its reader.
-const STREAM_WINDOW: u32 = 1 << 20;
+/// Bytes a stream may send ahead of its reader. They come on top of the message in hand, for every
+/// stream that waits for room, so they are few.
+const STREAM_WINDOW: u32 = 256 << 10;
 /// Bytes all streams of a connection may send ahead of their readers.
 const CONNECTION_WINDOW: u32 = 4 << 20;
 /// Streams open on one connection at once.

@@ -5,6 +5,7 @@
 mod apps;
 mod architecture;
 mod control;
+mod docs;
 mod embedded;
 mod faults;
 mod fixtures;
@@ -14,6 +15,7 @@ mod migrate;
 mod noise;
 mod ops;
 mod pg_connect;
+mod program;
 mod protocol;
 mod record;
 mod reflection;

@@ -4,6 +4,7 @@ use std::{borrow::Cow, fmt, time::Duration};
 
 use tokio_postgres::error::SqlState;
 
+use super::bisect::{Cause, Verdict};
 use crate::pg::{self, Retry};
 
 /// What events fill in `steps` and `flowstate`.
@@ -48,18 +49,18 @@ pub enum Failure {
     Adrift,
 }
 
-/// What a refused row has in common with others that are refused for the same reason.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Cause {
-    /// The SQLSTATE.
-    pub code: String,
-    /// The constraint, if one was broken.
-    pub constraint: Option<String>,
-}
-
 impl Failure {
-    /// What to do.
-    pub fn retry(&self) -> Retry {
+    /// What it means for the rows that were tried.
+    pub fn verdict(&self) -> Verdict {
+        Verdict {
+            retry: self.retry(),
+            cause: self.cause(),
+            every_row: self.refuses_every_row(),
+            took_too_long: self.took_too_long(),
+        }
+    }
+
+    fn retry(&self) -> Retry {
         match self {
             Self::Connect(error) => error.retry(),
             Self::Statement(error) => pg::verdict(error),
@@ -68,7 +69,7 @@ impl Failure {
     }
 
     /// Whether no row at all could pass: a column that is not of ours must not be null.
-    pub fn refuses_every_row(&self) -> bool {
+    fn refuses_every_row(&self) -> bool {
         let Self::Statement(error) = self else {
             return false;
         };
@@ -78,7 +79,7 @@ impl Failure {
     }
 
     /// Whether half the rows may do where all took too long.
-    pub fn took_too_long(&self) -> bool {
+    fn took_too_long(&self) -> bool {
         match self {
             Self::Silence(_) => true,
             Self::Statement(error) => error.code() == Some(&SqlState::QUERY_CANCELED),
@@ -106,7 +107,7 @@ impl Failure {
     }
 
     /// What rows are refused for.
-    pub fn cause(&self) -> Cause {
+    fn cause(&self) -> Cause {
         let refusal = match self {
             Self::Statement(error) => error.as_db_error(),
             _ => None,

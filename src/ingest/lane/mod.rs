@@ -7,7 +7,7 @@
 //! - Nothing is settled before its COMMIT was answered; an unknown outcome is written again, which
 //!   the merge makes harmless.
 //! - A batch that the database refuses is halved until the row at fault stands alone. When more than
-//!   [`TOLERATED`] rows fall for the same cause, or when no row could pass, the table is at fault:
+//!   [`bisect::TOLERATED`] rows fall for the same cause, or when no row could pass, the table is at fault:
 //!   nothing is refused, the batch waits for an operator.
 //! - The lane ends when its channel is closed and empty.
 //!
@@ -18,8 +18,10 @@
 mod apps;
 pub(super) mod attempts;
 mod batch;
+mod bisect;
 mod copy;
 mod failure;
+mod line;
 pub(super) mod reruns;
 mod session;
 mod standing;
@@ -30,13 +32,14 @@ use std::{ops::Range, sync::Arc, time::Duration};
 use backon::{BackoffBuilder as _, ExponentialBackoff, ExponentialBuilder};
 use tokio::{
     sync::mpsc,
-    time::{Instant, timeout, timeout_at},
+    time::{Instant, timeout_at},
 };
 
 use batch::{Batch, Fate};
-use failure::{Cause, Failure};
-use session::Session;
-use write::{Way, Written, write};
+use bisect::Bisect;
+use failure::Failure;
+use line::Line;
+use write::{Way, Written};
 
 pub use standing::{Standing, Trouble};
 
@@ -47,8 +50,6 @@ use crate::{
     pg::{Connector, Retry},
 };
 
-/// Rows of a batch that may be refused for one cause before the table is held to be at fault.
-const TOLERATED: usize = 8;
 /// Batches a lane stays with the staged way after a duplicate: a failed COPY leaves dead rows.
 const STAGED_BATCHES: u32 = 100;
 /// How long the registration of apps may take, and how long a failed one is not tried again.
@@ -79,7 +80,7 @@ pub struct Lane {
     number: usize,
     parts: mpsc::Receiver<Part>,
     options: Options,
-    session: Option<Session>,
+    line: Line,
     staged_batches: u32,
     /// No app is registered before.
     register_from: Instant,
@@ -88,11 +89,12 @@ pub struct Lane {
 impl Lane {
     /// Lane `number`, which writes what comes through `parts`.
     pub fn new(number: usize, parts: mpsc::Receiver<Part>, options: Options) -> Self {
+        let line = Line::new(number, options.connector.clone(), options.database.clone());
         Self {
             number,
             parts,
             options,
-            session: None,
+            line,
             staged_batches: 0,
             register_from: Instant::now(),
         }
@@ -131,68 +133,27 @@ impl Lane {
     /// Returns when every row is committed or refused by itself.
     async fn store(&mut self, batch: &mut Batch) {
         let began = Instant::now();
-        let everything = 0..batch.rows();
-        let mut todo = vec![everything];
-        let mut refused: Vec<(usize, Cause)> = Vec::new();
-        let mut at_fault: Option<Cause> = None;
+        let mut bisect = Bisect::new(batch.rows());
         let mut pauses = pauses();
-        while let Some(rows) = todo.pop() {
-            if rows.is_empty() {
-                continue;
-            }
-            let failure = match self.attempt(batch, &rows).await {
+        while let Some(rows) = bisect.next() {
+            match self.attempt(batch, &rows).await {
                 Ok(written) => {
                     for (row, fate) in written.fates {
                         batch.note(row, fate);
                     }
-                    at_fault = None;
+                    bisect.stored();
                     pauses = self::pauses();
                     self.options.standing.clear(self.number);
-                    continue;
                 }
-                Err(failure) => failure,
-            };
-            self.options.metrics.failed(failure.class());
-            let mut advice = failure.retry();
-            if advice == Retry::Never {
-                let cause = failure.cause();
-                if failure.refuses_every_row() || at_fault.as_ref() == Some(&cause) {
-                    advice = TABLE_AT_FAULT;
-                } else if rows.len() > 1 {
-                    let middle = rows.start + rows.len() / 2;
-                    todo.push(middle..rows.end);
-                    todo.push(rows.start..middle);
-                    continue;
-                } else {
-                    tracing::warn!(
-                        code = cause.code,
-                        constraint = cause.constraint,
-                        "the database refuses a row"
-                    );
-                    refused.push((rows.start, cause.clone()));
-                    if refused.iter().filter(|(_, other)| *other == cause).count() <= TOLERATED {
-                        continue;
+                Err(failure) => {
+                    self.options.metrics.failed(failure.class());
+                    if let Some(advice) = bisect.failed(rows, &failure.verdict()) {
+                        self.wait(&failure, advice, &mut pauses).await;
                     }
-                    let (innocent, guilty) =
-                        refused.into_iter().partition(|(_, other)| *other != cause);
-                    refused = innocent;
-                    let guilty: Vec<(usize, Cause)> = guilty;
-                    todo.extend(guilty.iter().map(|(row, _)| *row..*row + 1));
-                    at_fault = Some(cause);
-                    self.wait(&failure, TABLE_AT_FAULT, &mut pauses).await;
-                    continue;
                 }
             }
-            if failure.took_too_long() && rows.len() > 1 {
-                let middle = rows.start + rows.len() / 2;
-                todo.push(middle..rows.end);
-                todo.push(rows.start..middle);
-            } else {
-                todo.push(rows);
-            }
-            self.wait(&failure, advice, &mut pauses).await;
         }
-        for (row, cause) in refused {
+        for (row, cause) in bisect.refused() {
             batch.note(row, Fate::Refused(cause.code));
         }
         self.options.metrics.flushed(batch.rows(), began.elapsed());
@@ -212,12 +173,12 @@ impl Lane {
     /// staged way at once when that meets a duplicate.
     async fn attempt(&mut self, batch: &Batch, rows: &Range<usize>) -> Result<Written, Failure> {
         if self.staged_batches == 0 && !batch.resent() {
-            match self.transact(batch, rows, Way::Optimistic).await {
+            match self.line.write(batch, rows, Way::Optimistic).await {
                 Err(failure) if failure.conflict() => self.staged_batches = STAGED_BATCHES,
                 outcome => return outcome,
             }
         }
-        let written = self.transact(batch, rows, Way::Staged).await?;
+        let written = self.line.write(batch, rows, Way::Staged).await?;
         self.staged_batches = match self.staged_batches {
             0 => 0,
             _ if written.conflicts => STAGED_BATCHES,
@@ -226,49 +187,15 @@ impl Lane {
         Ok(written)
     }
 
-    /// One transaction, within the time two statements may take; a session that failed in a way it
-    /// cannot recover from is dropped.
-    async fn transact(
-        &mut self,
-        batch: &Batch,
-        rows: &Range<usize>,
-        way: Way,
-    ) -> Result<Written, Failure> {
-        let session = self.session().await?;
-        let patience = self.options.database.statement_timeout * 2;
-        let outcome = timeout(patience, write(&session, batch, rows, way))
-            .await
-            .unwrap_or(Err(Failure::Silence(patience)));
-        let usable = match &outcome {
-            Ok(_) => true,
-            Err(failure) => {
-                failure.keeps_session()
-                    && matches!(
-                        timeout(patience, session.client.batch_execute("rollback")).await,
-                        Ok(Ok(()))
-                    )
-            }
-        };
-        self.session = usable.then_some(session);
-        outcome
-    }
-
-    /// Makes rows for apps that have none. In a transaction of its own and without a second try: it
-    /// must not hold up events, and a later chunk of such an app asks again.
+    /// Makes rows for apps that have none. Without a second try: it must not hold up events, and a
+    /// later chunk of such an app asks again.
     async fn register(&mut self, batch: &Batch) {
         let apps = batch.registrations();
         if apps.is_empty() || Instant::now() < self.register_from {
             return;
         }
-        let registered = async {
-            let session = self.session().await?;
-            apps::register(&session.client, &apps).await?;
-            Ok::<_, Failure>(session)
-        };
-        let outcome = timeout(REGISTRATION, registered).await;
-        match outcome.unwrap_or(Err(Failure::Silence(REGISTRATION))) {
-            Ok(session) => {
-                self.session = Some(session);
+        match self.line.register(&apps, REGISTRATION).await {
+            Ok(()) => {
                 for app in apps {
                     self.options.toggles.registered(&app.user, &app.app);
                 }
@@ -279,20 +206,7 @@ impl Lane {
             }
         }
     }
-
-    /// Takes the session, or opens one when there is none that can be used.
-    async fn session(&mut self) -> Result<Session, Failure> {
-        let options = &self.options;
-        match self.session.take().filter(|session| !session.is_closed()) {
-            Some(session) => Ok(session),
-            None => Session::open(&options.connector, self.number, &options.database).await,
-        }
-    }
 }
-
-const TABLE_AT_FAULT: Retry = Retry::AfterFix(
-    "the table refuses one row after another for the same reason: undo the change of the table that does, such as a column `not null` without a default",
-);
 
 fn pauses() -> ExponentialBackoff {
     ExponentialBuilder::default()

@@ -31,11 +31,22 @@ pub struct Session {
     pub(super) flows_merge: Statement,
     pub(super) flows_shadowed: Statement,
     pub(super) reruns_awaited: Statement,
+    /// What stands for it in the database, where the role may know.
+    pub(super) backend: Option<Backend>,
     warned: Arc<AtomicBool>,
 }
 
+/// A process of the database; its number alone may be given to another one later.
+#[derive(Clone, Copy, Debug)]
+pub struct Backend {
+    pid: i32,
+    started_at: f64,
+}
+
 impl Session {
-    /// Connects and prepares.
+    /// Connects, ends what is left of the session `before`, and prepares. A line that fell silent
+    /// leaves a transaction with its locks in the database, where nobody notices for hours; what it
+    /// holds is what is written next.
     ///
     /// # Errors
     /// What the database did instead.
@@ -43,6 +54,7 @@ impl Session {
         connector: &Connector,
         lane: usize,
         settings: &Database,
+        before: Option<Backend>,
     ) -> Result<Self, Failure> {
         let warned = Arc::new(AtomicBool::new(false));
         let warn = Arc::clone(&warned);
@@ -63,7 +75,7 @@ impl Session {
             })
             .await?;
         let statement_timeout = format!("{}ms", settings.statement_timeout.as_millis());
-        let citus = client
+        let rows = client
             .query_typed(
                 include_str!("../../../sql/ingest/session.sql"),
                 &[
@@ -71,9 +83,25 @@ impl Session {
                     (&statement_timeout, Type::TEXT),
                 ],
             )
-            .await?
-            .first()
-            .is_some_and(|row| row.get("citus"));
+            .await?;
+        let [row] = &rows[..] else {
+            return Err(Failure::Adrift);
+        };
+        let citus = row.get("citus");
+        let backend = row
+            .get::<_, Option<f64>>("started_at")
+            .map(|started_at| Backend {
+                pid: row.get("pid"),
+                started_at,
+            });
+        if let Some(Backend { pid, started_at }) = before {
+            client
+                .query_typed(
+                    include_str!("../../../sql/ingest/session_end.sql"),
+                    &[(&pid, Type::INT4), (&started_at, Type::FLOAT8)],
+                )
+                .await?;
+        }
         client
             .batch_execute(include_str!("../../../sql/ingest/session_check_client.sql"))
             .await?;
@@ -94,6 +122,7 @@ impl Session {
             flows_shadowed: prepare(include_str!("../../../sql/ingest/flows_shadowed.sql")).await?,
             reruns_awaited: prepare(include_str!("../../../sql/ingest/reruns_awaited.sql")).await?,
             citus,
+            backend,
             warned,
             client,
         })

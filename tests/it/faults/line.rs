@@ -78,17 +78,14 @@ async fn a_line_that_falls_silent_in_the_middle_of_a_copy_is_given_up() {
     let (database, proxy, url) = line().await;
     let flags = ["--lanes", "1", "--statement-timeout", "1s"];
     let service = serve(&url, &flags).await;
-    let load = Load::start(service.local_addr(), "h", 3, SMALL).await;
+    let load = Load::start(service.local_addr(), "h", 3, BIG).await;
     let client = database.client().await;
     let caught = "select exists (select from pg_stat_activity where datname = current_database()
         and application_name like '%lane%' and wait_event = 'ClientRead' and backend_xid is not null)";
+    load.progress(3).await;
+    proxy.hold_after(300_000);
     until("transaction caught in the middle", async || {
-        proxy.hold();
-        let row = client.query_one(caught, &[]).await.unwrap();
-        if !row.get::<_, bool>(0) {
-            load.progress(1).await;
-        }
-        row.get(0)
+        client.query_one(caught, &[]).await.unwrap().get(0)
     })
     .await;
     load.progress(5).await;

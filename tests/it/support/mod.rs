@@ -10,6 +10,7 @@ mod database;
 mod load;
 mod programs;
 mod proxy;
+mod run;
 mod service;
 mod stream;
 mod tests;
@@ -23,7 +24,7 @@ pub(crate) use database::{TestDatabase, connect, database, empty_database, optio
 pub(crate) use load::{BIG, Ledger, Load, SMALL, Shape, until, verify};
 pub(crate) use programs::{dump, psql};
 pub(crate) use proxy::Proxy;
-pub(crate) use service::{Program, config, http, serve};
-pub(crate) use stream::{Stream, events, hello, step, time};
+pub(crate) use run::Run;
+pub(crate) use service::{Program, http, serve};
+pub(crate) use stream::{Stream, events, hello, step};
 pub(crate) use wait::eventually;
-pub(crate) use watchdog::Watchdog;

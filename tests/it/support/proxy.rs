@@ -17,8 +17,8 @@ enum Line {
     Slow(Duration),
     /// Closed once so many bytes more have gone to the server.
     CutAfter(usize),
-    /// Nothing passes and nothing is closed.
-    Held,
+    /// Nothing passes and nothing is closed once so many bytes more have gone to the server.
+    HoldAfter(usize),
     Cut,
 }
 
@@ -69,9 +69,10 @@ impl Proxy {
         self.renew(Line::CutAfter(bytes));
     }
 
-    /// Lets nothing pass on what is open, as a broken network does: nobody is told.
-    pub(crate) fn hold(&self) {
-        self.renew(Line::Held);
+    /// Lets nothing pass on what is open once it has sent `bytes` more, as a broken network does:
+    /// nobody is told.
+    pub(crate) fn hold_after(&self, bytes: usize) {
+        self.renew(Line::HoldAfter(bytes));
     }
 
     /// Makes what is open slow.
@@ -103,7 +104,7 @@ async fn carry(
     }
 }
 
-/// Passes bytes on until the end, or until the line is cut; `counts` towards [`Line::CutAfter`].
+/// Passes bytes on until the end, or until the line is cut; `counts` the bytes that [`Line`] limits.
 async fn pass(
     mut from: impl AsyncRead + Unpin,
     mut to: impl AsyncWrite + Unpin,
@@ -117,13 +118,8 @@ async fn pass(
         match now {
             Line::Good => {}
             Line::Slow(pause) => tokio::time::sleep(pause).await,
-            Line::CutAfter(bytes) if counts => left = left.or(Some(bytes)),
-            Line::CutAfter(_) => {}
-            Line::Held => {
-                if line.changed().await.is_err() {
-                    std::future::pending::<()>().await;
-                }
-                continue;
+            Line::CutAfter(bytes) | Line::HoldAfter(bytes) => {
+                left = left.or(counts.then_some(bytes));
             }
             Line::Cut => return Ok(()),
         }
@@ -136,8 +132,10 @@ async fn pass(
         to.write_all(&buffer[..passed]).await?;
         if let Some(left) = &mut left {
             *left -= passed;
-            if *left == 0 {
-                return Ok(());
+            match now {
+                Line::HoldAfter(_) if *left == 0 => std::future::pending().await,
+                _ if *left == 0 => return Ok(()),
+                _ => {}
             }
         }
         if read == 0 {

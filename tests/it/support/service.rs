@@ -1,8 +1,10 @@
 //! The service under test: in this process, or as the program with a process of its own.
 
 use std::{
+    io::{BufRead as _, Write as _},
     net::SocketAddr,
     process::{Child, Command, Stdio},
+    thread::JoinHandle,
     time::{Duration, Instant},
 };
 
@@ -11,6 +13,7 @@ use flowtrail::{
     app::{self, Running},
     config::Config,
 };
+use rustix::process::{Pid, Signal, kill_process};
 
 /// What `serve` takes, as a program of one option group.
 #[derive(clap::Parser)]
@@ -45,22 +48,35 @@ pub(crate) async fn serve(database_url: &str, more: &[&str]) -> Running {
 pub(crate) struct Program {
     child: Child,
     pub(crate) address: SocketAddr,
+    said: JoinHandle<String>,
 }
 
 impl Program {
-    /// `flowtrail serve` on a free port with `flags`; returns when `/readyz` says so.
-    pub(crate) async fn serve(flags: &[&str]) -> Self {
+    /// `flowtrail serve` on a free port with `flags`; returns at once.
+    pub(crate) fn start(flags: &[&str]) -> Self {
         let address = free_address();
-        let child = Command::new(env!("CARGO_BIN_EXE_flowtrail"))
+        let mut child = Command::new(env!("CARGO_BIN_EXE_flowtrail"))
             .args(["serve", "--listen", &address.to_string()])
             .args(flags)
             .stdout(Stdio::null())
-            .stderr(Stdio::inherit())
+            .stderr(Stdio::piped())
             .spawn()
             .expect("the program starts");
-        let program = Self { child, address };
+        let stderr = child.stderr.take().expect("the pipe asked for above");
+        Self {
+            child,
+            address,
+            said: std::thread::spawn(|| listen(stderr)),
+        }
+    }
+
+    /// The same; returns when `/readyz` says so.
+    pub(crate) async fn serve(flags: &[&str]) -> Self {
+        let mut program = Self::start(flags);
         let deadline = Instant::now() + Duration::from_mins(1);
         while !program.ready().await {
+            let ended = program.child.try_wait().expect("a child");
+            assert_eq!(ended, None, "it ended instead of serving");
             assert!(Instant::now() < deadline, "not ready within 60 s");
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
@@ -86,23 +102,56 @@ impl Program {
 
     /// SIGTERM; answers with the exit status.
     pub(crate) async fn terminate(&mut self) -> Option<i32> {
-        let pid = self.pid().to_string();
-        Command::new("kill")
-            .args(["-TERM", &pid])
-            .status()
-            .expect("kill runs");
+        self.signal(Signal::TERM);
+        self.ended().await
+    }
+
+    pub(crate) fn signal(&self, signal: Signal) {
+        let pid = self.pid().try_into().ok().and_then(Pid::from_raw);
+        kill_process(pid.expect("a process id"), signal).expect("it runs");
+    }
+
+    /// Waits for its end and answers with the exit status.
+    pub(crate) async fn ended(&mut self) -> Option<i32> {
         let deadline = Instant::now() + Duration::from_mins(1);
         loop {
             if let Some(status) = self.child.try_wait().expect("a child") {
                 return status.code();
             }
-            assert!(
-                Instant::now() < deadline,
-                "not stopped within 60 s of SIGTERM"
-            );
+            assert!(Instant::now() < deadline, "it does not end within 60 s");
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     }
+
+    /// What it said on stderr, once it has ended.
+    pub(crate) fn said(mut self) -> String {
+        self.child.wait().expect("a child");
+        let said = std::mem::replace(&mut self.said, std::thread::spawn(String::new));
+        said.join().expect("stderr is text")
+    }
+
+    /// Bytes of memory it has now.
+    pub(crate) fn resident_bytes(&self) -> usize {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid()));
+        let status = status.expect("it runs, on Linux");
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let kilobytes =
+            line.and_then(|line| line.trim().strip_suffix(" kB")?.parse::<usize>().ok());
+        kilobytes.expect("Linux says how much memory it has") << 10
+    }
+}
+
+/// Everything a program says, also passed on to whoever watches the tests.
+fn listen(stderr: impl std::io::Read) -> String {
+    let mut said = String::new();
+    for line in std::io::BufReader::new(stderr).lines() {
+        let Ok(line) = line else { break };
+        // nobody watches, then nobody has to be told
+        drop(writeln!(std::io::stderr(), "{line}"));
+        said += &line;
+        said.push('\n');
+    }
+    said
 }
 
 impl Drop for Program {

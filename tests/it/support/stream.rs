@@ -59,7 +59,7 @@ impl Stream {
         let mut client = RecorderClient::connect(format!("http://{address}"))
             .await
             .expect("the service answers");
-        let (requests, queue) = mpsc::channel(64);
+        let (requests, queue) = mpsc::channel(4);
         let responses = client
             .record(ReceiverStream::new(queue))
             .await
