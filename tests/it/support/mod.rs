@@ -22,5 +22,5 @@ pub(crate) use load::{BIG, Ledger, Load, SMALL, Shape, until, verify};
 pub(crate) use programs::{dump, psql};
 pub(crate) use proxy::Proxy;
 pub(crate) use run::Run;
-pub(crate) use service::{Program, config, http, serve};
+pub(crate) use service::{Program, http, serve};
 pub(crate) use stream::{Stream, hello, step, time};

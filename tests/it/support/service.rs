@@ -1,7 +1,7 @@
 //! The service under test: in this process, or as the program with a process of its own.
 
 use std::{
-    io::BufRead as _,
+    io::{BufRead as _, Write as _},
     net::SocketAddr,
     process::{Child, Command, Stdio},
     thread::JoinHandle,
@@ -52,8 +52,8 @@ pub(crate) struct Program {
 }
 
 impl Program {
-    /// `flowtrail serve` on a free port with `flags`; returns when `/readyz` says so.
-    pub(crate) async fn serve(flags: &[&str]) -> Self {
+    /// `flowtrail serve` on a free port with `flags`; returns at once.
+    pub(crate) fn start(flags: &[&str]) -> Self {
         let address = free_address();
         let mut child = Command::new(env!("CARGO_BIN_EXE_flowtrail"))
             .args(["serve", "--listen", &address.to_string()])
@@ -63,11 +63,16 @@ impl Program {
             .spawn()
             .expect("the program starts");
         let stderr = child.stderr.take().expect("the pipe asked for above");
-        let mut program = Self {
+        Self {
             child,
             address,
             said: std::thread::spawn(|| listen(stderr)),
-        };
+        }
+    }
+
+    /// The same; returns when `/readyz` says so.
+    pub(crate) async fn serve(flags: &[&str]) -> Self {
+        let mut program = Self::start(flags);
         let deadline = Instant::now() + Duration::from_mins(1);
         while !program.ready().await {
             let ended = program.child.try_wait().expect("a child");
@@ -141,7 +146,8 @@ fn listen(stderr: impl std::io::Read) -> String {
     let mut said = String::new();
     for line in std::io::BufReader::new(stderr).lines() {
         let Ok(line) = line else { break };
-        eprintln!("{line}");
+        // nobody watches, then nobody has to be told
+        drop(writeln!(std::io::stderr(), "{line}"));
         said += &line;
         said.push('\n');
     }
