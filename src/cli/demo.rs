@@ -103,7 +103,10 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
     args.config.check().map_err(Usage::error)?;
     telemetry::start(&args.config.log)?;
     let running = app::start(args.config.clone()).await?;
-    let shown = show(&running, args.flows).await;
+    let shown = tokio::select! {
+        shown = show(&running, args.flows) => shown,
+        stopped = stopped_by_hand() => return running.stop().await.and(stopped),
+    };
     if shown.is_ok() && !args.once {
         say(&format!(
             "\nServing on http://{} (gRPC, /metrics, /readyz); Ctrl-C stops it.",

@@ -1,7 +1,7 @@
 //! `flowtrail serve`: the service, until it is asked to stop.
 
 use clap::{CommandFactory as _, parser::ValueSource};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::{Cli, Usage, output};
 use crate::{app, config::Config, ops::telemetry};
@@ -45,15 +45,21 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
         signal(SignalKind::terminate())?,
         signal(SignalKind::interrupt())?,
     );
+    let starting = app::start(args.config);
+    tokio::pin!(starting);
     let running = tokio::select! {
-        running = app::start(args.config) => running?,
-        _ = terminate.recv() => return Ok(()),
-        _ = interrupt.recv() => return Ok(()),
+        running = &mut starting => running?,
+        () = asked(&mut terminate, &mut interrupt) => {
+            // What has been started has to be stopped too, the embedded PostgreSQL above all.
+            return tokio::select! {
+                running = starting => running?.stop().await,
+                () = asked(&mut terminate, &mut interrupt) => Ok(()),
+            };
+        }
     };
     let lifecycle = running.lifecycle().clone();
     tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
+        () = asked(&mut terminate, &mut interrupt) => {}
         () = lifecycle.stopping().cancelled() => {}
     }
     let failed = lifecycle.stopping().is_cancelled();
@@ -61,11 +67,18 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
     tokio::pin!(stopping);
     let stopped = tokio::select! {
         stopped = &mut stopping => stopped,
-        _ = terminate.recv() => { lifecycle.abort(); stopping.await }
-        _ = interrupt.recv() => { lifecycle.abort(); stopping.await }
+        () = asked(&mut terminate, &mut interrupt) => { lifecycle.abort(); stopping.await }
     };
     anyhow::ensure!(!failed, "the service stopped by itself; its log says why");
     stopped
+}
+
+/// Returns when the process is asked to stop.
+async fn asked(terminate: &mut Signal, interrupt: &mut Signal) {
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
 }
 
 /// The options as the command line was understood, each with where it comes from.

@@ -91,8 +91,14 @@ async fn the_metrics_are_those_of_the_list() {
     let database = support::database().await;
     let service = support::serve(&database.url, &[]).await;
     let (mut stream, _) = Stream::greet(service.local_addr(), hello("orders")).await;
-    stream.chunk([step("i", 0)]).await;
+    // a refused row and a refused stream, since what never happened is not shown
+    let odd = "alter table public.steps add check (stepid <> '13')";
+    database.client().await.batch_execute(odd).await.unwrap();
+    stream.chunk([step("i", 0), step("i", 13)]).await;
     stream.finish().await;
+    let mut rude = Stream::open(service.local_addr()).await;
+    rude.chunk([]).await;
+    rude.next().await.expect_err("no hello");
     let (_, text) = http(service.local_addr(), "/metrics")
         .await
         .expect("it answers");

@@ -66,7 +66,7 @@ async fn a_line_cut_at_any_moment_loses_nothing() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_slow_line_loses_nothing() {
     survives(&[], SMALL, async |proxy, _| {
-        proxy.slow(Duration::from_millis(20))
+        proxy.slow(Duration::from_millis(20));
     })
     .await;
 }

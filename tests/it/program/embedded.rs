@@ -1,6 +1,6 @@
 //! With the embedded PostgreSQL.
 
-use crate::support::{DataDir, Program, Run};
+use crate::support::{DataDir, Program, Run, until};
 
 #[tokio::test]
 async fn the_demo_shows_what_it_stored_every_time() {
@@ -66,4 +66,14 @@ async fn programs_that_are_not_there_are_one_line_with_the_remedy() {
         .await
         .failed(1, &["/nonexistent", "--pg-bin"]);
     assert!(!dir.path.exists(), "nothing was made");
+}
+
+#[tokio::test]
+async fn a_start_that_is_interrupted_leaves_no_server_behind() {
+    let dir = DataDir::new("data");
+    let mut program = Program::start(&["--data-dir", &dir.text()]);
+    let pid = dir.path.join("postgres/data/postmaster.pid");
+    until("server", async || pid.exists()).await;
+    assert_eq!(program.terminate().await, Some(0));
+    assert!(!pid.exists(), "the server was stopped");
 }

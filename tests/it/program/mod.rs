@@ -111,7 +111,7 @@ async fn the_configuration_is_shown_with_its_origins_and_without_secrets() {
         assert!(
             out.lines().any(|found| found == line),
             "no {line} in\n{out}"
-        )
+        );
     };
     has("FLOWTRAIL_LANES=3  # command line");
     has("FLOWTRAIL_LINGER=5ms  # environment");
