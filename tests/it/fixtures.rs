@@ -191,12 +191,15 @@ async fn the_command_makes_these_rows() {
 #[tokio::test]
 async fn an_end_completes_a_start_that_another_server_stores_meanwhile() {
     let database = support::database().await;
-    let service = support::serve(&database.url, &[]).await;
+    let service = support::serve(&database.url, &["--lanes", "1"]).await;
     let client = database.client().await;
+    let (mut stream, _) = Stream::greet(service.local_addr(), hello("orders")).await;
+    // its lane has prepared its statements
+    stream.chunk([end("i0", Some(1), 3)]).await;
+    stream.ack().await;
     // the end has looked for its start, in vain, when it comes here
     let lock = "begin; lock table flowtrail.attempts in access exclusive mode";
     client.batch_execute(lock).await.unwrap();
-    let (mut stream, _) = Stream::greet(service.local_addr(), hello("orders")).await;
     stream.chunk([end("i1", Some(1), 3)]).await;
     let waiting = "select count(*) from pg_locks where not granted and database = (
         select oid from pg_database where datname = current_database())";
