@@ -11,7 +11,10 @@ use flowtrail::{
 use serde_json::Value;
 use tokio::process::Command;
 
-use crate::support::{self, Chance, TestDatabase};
+use crate::{
+    protocol::{count, end},
+    support::{self, Chance, Stream, TestDatabase, eventually, hello},
+};
 
 /// Requests of an engine, one a line.
 const TRAFFIC: &str = include_str!("../../demo/recorder-traffic.jsonl");
@@ -182,5 +185,37 @@ async fn the_command_makes_these_rows() {
         assert_eq!(counted, (Some(recorded), Some(superseded)), "{name}");
         check_rows(&database, name).await;
     }
+    service.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn an_end_completes_a_start_that_another_server_stores_meanwhile() {
+    let database = support::database().await;
+    let service = support::serve(&database.url, &["--lanes", "1"]).await;
+    let client = database.client().await;
+    let (mut stream, _) = Stream::greet(service.local_addr(), hello("orders")).await;
+    // its lane has prepared its statements
+    stream.chunk([end("i0", Some(1), 3)]).await;
+    stream.ack().await;
+    // the end has looked for its start, in vain, when it comes here
+    let lock = "begin; lock table flowtrail.attempts in access exclusive mode";
+    client.batch_execute(lock).await.unwrap();
+    stream.chunk([end("i1", Some(1), 3)]).await;
+    let waiting = "select count(*) from pg_locks where not granted and database = (
+        select oid from pg_database where datname = current_database())";
+    eventually("the end waits", async || {
+        count(&database, waiting).await == 1
+    })
+    .await;
+    let start =
+        "insert into public.flowstate (flowinstanceid, hostid, starttime, status, reruncount)
+        values ('i1', 'other', '1970-01-01 00:00:01', 'Created', 0)";
+    let other = database.client().await;
+    other.batch_execute(start).await.unwrap();
+    client.batch_execute("rollback").await.unwrap();
+    assert_eq!(stream.finish().await.recorded, 1);
+    let ended =
+        "select count(*) from flowstate where hostid = 'other' and executiontime = '2000.000'";
+    assert_eq!(count(&database, ended).await, 1);
     service.stop().await.unwrap();
 }
