@@ -3,19 +3,21 @@
 
 use std::time::Duration;
 
-use flowtrail::proto::{RejectionCode, StepRecorded, event::Kind};
+use flowtrail::proto::{FlowEnded, RejectionCode, StepRecorded, event::Kind};
 use tokio_postgres::Client;
 
 use crate::support::{self, Stream, hello};
+
+#[expect(clippy::unnecessary_wraps, reason = "what the fields hold")]
+fn time(seconds: i64) -> Option<prost_types::Timestamp> {
+    Some(prost_types::Timestamp { seconds, nanos: 0 })
+}
 
 fn step(instance: &str, number: i32) -> Kind {
     Kind::Step(StepRecorded {
         instance_id: instance.into(),
         step_id: number,
-        start_time: Some(prost_types::Timestamp {
-            seconds: 1_000,
-            nanos: 0,
-        }),
+        start_time: time(1_000),
         ..StepRecorded::default()
     })
 }
@@ -137,5 +139,66 @@ async fn a_row_that_is_refused_at_the_commit_is_found_and_its_neighbours_are_sto
         .query_one("select count(*) from public.steps", &[])
         .await;
     assert_eq!(row.unwrap().get::<_, i64>(0), 10);
+    service.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn an_end_finds_the_start_that_another_writer_stores_between_two_of_its_statements() {
+    let database = support::database().await;
+    let client = database.client().await;
+    // holds a lane behind the statement that completes stored attempts
+    client
+        .batch_execute(
+            "create function public.hold() returns trigger language plpgsql as $$
+            begin
+              if current_query() like '%ingest/flows_complete%' then
+                perform pg_advisory_xact_lock_shared(1);
+              end if;
+              return null;
+            end $$;
+            create trigger hold after update on public.flowstate
+              for each statement execute function public.hold();
+            select pg_advisory_lock(1)",
+        )
+        .await
+        .unwrap();
+    let service = support::serve(&database.url, &[]).await;
+    let (mut stream, _) = Stream::greet(service.local_addr(), hello("orders")).await;
+    stream
+        .chunk([Kind::Ended(FlowEnded {
+            instance_id: "i".into(),
+            start_time: time(1_000),
+            end_time: time(1_002),
+            status: Some("Completed".into()),
+            ..FlowEnded::default()
+        })])
+        .await;
+    let held = "select exists (select from pg_locks where locktype = 'advisory' and not granted
+        and database = (select oid from pg_database where datname = current_database()))";
+    let deadline = tokio::time::Instant::now() + Duration::from_secs(20);
+    while !client.query_one(held, &[]).await.unwrap().get::<_, bool>(0) {
+        assert!(tokio::time::Instant::now() < deadline, "no lane is held");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    client
+        .batch_execute(
+            "insert into public.flowstate (flowinstanceid, hostid, starttime, endtime, status, reruncount)
+              select 'i', 'desk-2', t, t, 'Created', 0 from (select timestamp 'epoch' + interval '1000 s' as t) t;
+            select pg_advisory_unlock(1)",
+        )
+        .await
+        .unwrap();
+    assert_eq!(stream.finish().await.recorded, 1);
+    let row = client
+        .query_one(
+            "select hostid, status, executiontime from public.flowstate",
+            &[],
+        )
+        .await
+        .unwrap();
+    assert_eq!(
+        (row.get(0), row.get(1), row.get(2)),
+        ("desk-2", Some("Completed"), Some("2000.000"))
+    );
     service.stop().await.unwrap();
 }
