@@ -6,7 +6,7 @@ with back as (
     and not exists (
       select from flowtrail.cuts c
       where c.flowinstanceid = p.flowinstanceid and c.kind <> 'deleted'
-        and p.stepid::integer >= c.fromstep and p.starttime < c.cut_at)
+        and case when p.stepid ~ '^[0-9]{1,9}$' then p.stepid::integer >= c.fromstep end and p.starttime < c.cut_at)
   order by p.flowinstanceid, p.stepid, p.starttime desc
 ), locked as (
   select s.flowinstanceid, s.stepid, s.taskname, s.status, s.starttime, s.endtime, s.stepdata, s.flowname, s.subflowid, s.misc, s.rerun, s.parentstepid

@@ -5,7 +5,7 @@ with cut as (
     and exists (
       select from flowtrail.cuts c
       where c.flowinstanceid = s.flowinstanceid and c.kind <> 'deleted'
-        and s.stepid::integer >= c.fromstep and s.starttime < c.cut_at)
+        and case when s.stepid ~ '^[0-9]{1,9}$' then s.stepid::integer >= c.fromstep end and s.starttime < c.cut_at)
   returning s.flowinstanceid, s.stepid, s.taskname, s.status, s.starttime, s.endtime, s.stepdata, s.flowname, s.subflowid, s.misc, s.rerun, s.parentstepid
 )
 insert into flowtrail.past_steps as p (flowinstanceid, stepid, taskname, status, starttime, endtime, stepdata, flowname, subflowid, misc, rerun, parentstepid)

@@ -29,7 +29,13 @@ pub(super) struct Pending {
     pub(super) read_at: Instant,
     /// Its place among the chunks that may be unanswered.
     _place: OwnedSemaphorePermit,
+    /// Places of its rejections among those that may be unsent.
+    _rejections: OwnedSemaphorePermit,
 }
+
+/// Rejections a stream may have before their acks are sent: those of one chunk of nothing else.
+/// Their reasons take memory that no budget counts.
+const UNSENT_REJECTIONS: usize = Chunk::MAX_EVENTS;
 
 /// Reads chunks until the client has closed its half (`Ok`), or until something ends the stream.
 pub(super) async fn chunks(
@@ -43,6 +49,7 @@ pub(super) async fn chunks(
     let reading = async {
         let mut last = 0;
         let places = Arc::new(Semaphore::new(recorder.limits.max_unanswered_chunks));
+        let unsent = Arc::new(Semaphore::new(UNSENT_REJECTIONS));
         // A place first: what is unanswered stays bounded.
         while let Ok(place) = Arc::clone(&places).acquire_owned().await {
             let message = messages.message().await;
@@ -54,12 +61,17 @@ pub(super) async fn chunks(
                 expect_chunk(request, last).inspect_err(|_| recorder.metrics.refused("chunk"))?;
             last = chunk.sequence;
             let read_at = Instant::now();
-            let receipt = take(recorder, source, &chunk).await?;
+            let (receipt, rejected) = take(recorder, source, &chunk).await?;
+            drop(chunk);
+            let Ok(rejections) = Arc::clone(&unsent).acquire_many_owned(rejected).await else {
+                break;
+            };
             let pending = Pending {
                 sequence: last,
                 receipt,
                 read_at,
                 _place: place,
+                _rejections: rejections,
             };
             if receipts.send(pending).await.is_err() {
                 break;
@@ -74,8 +86,13 @@ pub(super) async fn chunks(
     }
 }
 
-/// Decodes, admits and submits a chunk. Cancelling it drops the chunk, which was not answered then.
-async fn take(recorder: &Recorder, source: &Source, chunk: &Chunk) -> Result<Receipt, Status> {
+/// Decodes, admits and submits a chunk; answers with its receipt and the number of events rejected
+/// so far. Cancelling it drops the chunk, which was not answered then.
+async fn take(
+    recorder: &Recorder,
+    source: &Source,
+    chunk: &Chunk,
+) -> Result<(Receipt, u32), Status> {
     let Recorder {
         intake,
         toggles,
@@ -93,8 +110,10 @@ async fn take(recorder: &Recorder, source: &Source, chunk: &Chunk) -> Result<Rec
     let events = chunk.events.iter().map(|event| &event[..]);
     let (loads, known) = load::load(events, terms, intake, registration(recorder, source));
     permit.shrink_to(load::held_bytes(&loads));
+    let rejected = u32::try_from(known.rejections.len()).unwrap_or(u32::MAX);
     let submitted = intake.submit(loads, chunk.resent, known, permit).await;
-    submitted.map_err(|_| stopped())
+    let receipt = submitted.map_err(|_| stopped())?;
+    Ok((receipt, rejected))
 }
 
 /// The row of `appstate` to be written with this chunk, if one is missing.

@@ -52,6 +52,9 @@ use crate::{
 
 /// Batches a lane stays with the staged way after a duplicate: a failed COPY leaves dead rows.
 const STAGED_BATCHES: u32 = 100;
+/// How often a batch is tried again at once that another writer stood in the way of: two that lock
+/// the same instances in different orders end when one of them begins anew.
+const DEADLOCKS: usize = 3;
 /// How long the registration of apps may take, and how long a failed one is not tried again.
 const REGISTRATION: Duration = Duration::from_secs(1);
 /// The longest pause between two tries.
@@ -178,7 +181,14 @@ impl Lane {
                 outcome => return outcome,
             }
         }
-        let written = self.line.write(batch, rows, Way::Staged).await?;
+        let mut outcome = self.line.write(batch, rows, Way::Staged).await;
+        for _ in 0..DEADLOCKS {
+            if !matches!(&outcome, Err(failure) if failure.conflict()) {
+                break;
+            }
+            outcome = self.line.write(batch, rows, Way::Staged).await;
+        }
+        let written = outcome?;
         self.staged_batches = match self.staged_batches {
             0 => 0,
             _ if written.conflicts => STAGED_BATCHES,
