@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::support::{self, BIG, Load, Proxy, SMALL, serve, until, verify};
+use crate::support::{self, BIG, Load, Proxy, SMALL, Shape, serve, until, verify};
 
 /// The database, a line to it, and its URL over that line.
 async fn line() -> (support::TestDatabase, Proxy, String) {
@@ -29,7 +29,7 @@ async fn line() -> (support::TestDatabase, Proxy, String) {
 }
 
 /// Under load `harm` is done to the line five times, and everything arrives once.
-async fn survives(flags: &[&str], shape: support::Shape, harm: impl AsyncFn(&Proxy, usize)) {
+async fn survives(flags: &[&str], shape: Shape, harm: impl AsyncFn(&Proxy, usize)) {
     let (database, proxy, url) = line().await;
     let service = serve(&url, flags).await;
     let load = Load::start(service.local_addr(), "l", 3, shape).await;
@@ -75,20 +75,37 @@ async fn a_slow_line_loses_nothing() {
 /// database with its locks, in the middle of its transaction.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_line_that_falls_silent_in_the_middle_of_a_copy_is_given_up() {
+    // a COPY inserts, and locks, from its thousandth row on
+    let many = Shape {
+        steps: 2_000,
+        bytes: 100,
+    };
     let (database, proxy, url) = line().await;
-    let flags = ["--lanes", "1", "--statement-timeout", "1s"];
+    let flags = "--lanes 1 --statement-timeout 2s --max-unanswered-chunks 4";
+    let flags: Vec<_> = flags.split(' ').collect();
     let service = serve(&url, &flags).await;
-    let load = Load::start(service.local_addr(), "h", 3, BIG).await;
+    let load = Load::start(service.local_addr(), "h", 3, many).await;
     let client = database.client().await;
-    let caught = "select exists (select from pg_stat_activity where datname = current_database()
-        and application_name like '%lane%' and wait_event = 'ClientRead' and backend_xid is not null)";
-    load.progress(3).await;
-    proxy.hold_after(300_000);
-    until("transaction caught in the middle", async || {
+    let caught = async || {
+        let caught = "select exists (select from pg_stat_activity where datname = current_database()
+            and wait_event = 'ClientRead' and backend_xid is not null and now() - query_start > '1 s')";
         client.query_one(caught, &[]).await.unwrap().get(0)
+    };
+    until("transaction caught in the middle", async || {
+        proxy.hold_after(300_000);
+        load.progress(1).await;
+        let held = tokio::time::Instant::now();
+        while held.elapsed() < Duration::from_millis(1_500) {
+            if caught().await {
+                return true;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        false
     })
     .await;
     load.progress(5).await;
+    assert!(!caught().await, "the old session is ended");
     let ledgers = load.finish().await;
     for ledger in &ledgers {
         ledger.end.as_ref().expect("the streams are not harmed");
