@@ -9,8 +9,15 @@ mod answer;
 mod hello;
 mod read;
 
-use std::sync::Arc;
+use std::{
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
 
+use futures_util::stream::{self, Stream, StreamExt as _};
 use tokio::sync::{Semaphore, mpsc};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, Streaming};
@@ -56,7 +63,7 @@ impl Recorder {
 
 #[tonic::async_trait]
 impl recorder_server::Recorder for Recorder {
-    type RecordStream = ReceiverStream<Result<RecordResponse, Status>>;
+    type RecordStream = Pin<Box<dyn Stream<Item = Result<RecordResponse, Status>> + Send>>;
 
     async fn record(
         &self,
@@ -68,12 +75,20 @@ impl recorder_server::Recorder for Recorder {
             return Err(status::Status::new(status::Code::Exhausted, message).into());
         };
         let (answers, responses) = mpsc::channel(ANSWERS);
-        let recorder = self.clone();
+        let over = Arc::new(AtomicBool::new(false));
+        let (recorder, told, open) = (self.clone(), Arc::clone(&over), answers.clone());
         self.lifecycle.spawn(async move {
             recorder.converse(request.into_inner(), answers).await;
-            drop(room);
+            told.store(true, Ordering::Release);
+            drop((open, room));
         });
-        Ok(Response::new(ReceiverStream::new(responses)))
+        // A conversation that was dropped in the middle must not look like one that ended well.
+        let last = stream::once(async move {
+            let dropped = !over.load(Ordering::Acquire);
+            dropped.then(|| Err(read::stopped().into()))
+        });
+        let responses = ReceiverStream::new(responses).chain(last.filter_map(std::future::ready));
+        Ok(Response::new(Box::pin(responses)))
     }
 }
 

@@ -80,21 +80,21 @@ impl Failure {
 
     /// Whether half the rows may do where all took too long.
     fn took_too_long(&self) -> bool {
-        match self {
-            Self::Silence(_) => true,
-            Self::Statement(error) => error.code() == Some(&SqlState::QUERY_CANCELED),
-            _ => false,
-        }
+        matches!(self, Self::Silence(_)) || self.is(&SqlState::QUERY_CANCELED)
     }
 
     /// Whether the optimistic way met a record that is stored already, or another writer.
     pub fn conflict(&self) -> bool {
-        let Self::Statement(error) = self else {
-            return false;
-        };
-        error.code().is_some_and(|code| {
-            *code == SqlState::UNIQUE_VIOLATION || *code == SqlState::T_R_DEADLOCK_DETECTED
-        })
+        self.is(&SqlState::UNIQUE_VIOLATION) || self.deadlock()
+    }
+
+    /// Whether another writer locked the same rows in another order.
+    pub fn deadlock(&self) -> bool {
+        self.is(&SqlState::T_R_DEADLOCK_DETECTED)
+    }
+
+    fn is(&self, code: &SqlState) -> bool {
+        matches!(self, Self::Statement(error) if error.code() == Some(code))
     }
 
     /// Whether the session can go on after a rollback.

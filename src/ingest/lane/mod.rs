@@ -52,8 +52,8 @@ use crate::{
 
 /// Batches a lane stays with the staged way after a duplicate: a failed COPY leaves dead rows.
 const STAGED_BATCHES: u32 = 100;
-/// How often a batch is tried again at once that another writer stood in the way of: two that lock
-/// the same instances in different orders end when one of them begins anew.
+/// How often a batch is tried again at once after a deadlock: two writers that lock the same
+/// instances in different orders are through when one of them begins anew.
 const DEADLOCKS: usize = 3;
 /// How long the registration of apps may take, and how long a failed one is not tried again.
 const REGISTRATION: Duration = Duration::from_secs(1);
@@ -183,7 +183,7 @@ impl Lane {
         }
         let mut outcome = self.line.write(batch, rows, Way::Staged).await;
         for _ in 0..DEADLOCKS {
-            if !matches!(&outcome, Err(failure) if failure.conflict()) {
+            if !matches!(&outcome, Err(failure) if failure.deadlock()) {
                 break;
             }
             outcome = self.line.write(batch, rows, Way::Staged).await;
