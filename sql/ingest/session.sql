@@ -6,6 +6,9 @@ select
   set_config('search_path', '', false),
   set_config('lock_timeout', $1, false),
   set_config('statement_timeout', $2, false),
+  -- a staged batch is sorted and kept in memory
+  set_config('work_mem', greatest(pg_size_bytes(current_setting('work_mem')), 67108864) / 1024 || 'kB', false),
+  set_config('temp_buffers', greatest(pg_size_bytes(current_setting('temp_buffers')), 33554432) / 8192 || '', false),
   set_config('jit', 'off', false),
   set_config('idle_in_transaction_session_timeout', '0', false),
   exists (select from pg_catalog.pg_extension where extname = 'citus') as citus,
