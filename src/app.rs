@@ -129,13 +129,15 @@ async fn assemble(
     let pool = pg::pool(&connector, &config.database);
 
     let mut registry = ops::metrics::registry();
+    pg::metrics::register(&mut registry, &pool);
     let control_metrics = control::Metrics::register(&mut registry);
     let policy = config.control.default_persistence;
     let (toggles, listener) = Toggles::load(connector.clone(), policy, control_metrics).await?;
 
     let (intake, lanes) = queue::queue(config.ingest.lanes, config.ingest.queue_bytes);
-    let metrics = ingest::metrics::Metrics::register(&mut registry, intake.budget());
     let standing = Arc::new(Standing::new(config.ingest.lanes));
+    let metrics =
+        ingest::metrics::Metrics::register(&mut registry, intake.budget(), Arc::clone(&standing));
     let options = ingest::lane::Options {
         connector,
         ingest: config.ingest.clone(),

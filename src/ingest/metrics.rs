@@ -1,6 +1,6 @@
 //! What is measured of the way in.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use prometheus_client::{
     collector::Collector,
@@ -14,7 +14,7 @@ use prometheus_client::{
     registry::{Registry, Unit},
 };
 
-use super::{queue::Budget, ticket::Counts};
+use super::{lane::Standing, queue::Budget, ticket::Counts};
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Outcome {
@@ -48,8 +48,9 @@ pub struct Metrics {
 }
 
 impl Metrics {
-    /// Makes the metrics and registers them, the bytes of `budget` among them.
-    pub fn register(registry: &mut Registry, budget: &Budget) -> Self {
+    /// Makes the metrics and registers them, the bytes of `budget` and the lanes of
+    /// `standing` among them.
+    pub fn register(registry: &mut Registry, budget: &Budget, standing: Arc<Standing>) -> Self {
         let events = Family::<Outcome, Counter>::default();
         let chunks = Family::<Outcome, Counter>::default();
         let of = |outcome| events.get_or_create_owned(&Outcome { outcome });
@@ -103,7 +104,10 @@ impl Metrics {
             Unit::Seconds,
             metrics.ack.clone(),
         );
-        registry.register_collector(Box::new(Queue(budget.clone())));
+        registry.register_collector(Box::new(Now {
+            budget: budget.clone(),
+            standing,
+        }));
         metrics
     }
 
@@ -143,28 +147,39 @@ impl Metrics {
     }
 }
 
-/// Bytes of the budget, read when they are asked for.
+/// What is read when it is asked for.
 #[derive(Debug)]
-struct Queue(Budget);
+struct Now {
+    budget: Budget,
+    standing: Arc<Standing>,
+}
 
-impl Collector for Queue {
+impl Collector for Now {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
+        let bytes = Some(&Unit::Bytes);
         let gauges = [
             (
                 "flowtrail_ingest_queue",
                 "Bytes taken and not answered yet",
-                self.0.held_bytes(),
+                bytes,
+                self.budget.held_bytes(),
             ),
             (
                 "flowtrail_ingest_queue_limit",
                 "Bytes that may be taken",
-                self.0.limit_bytes(),
+                bytes,
+                self.budget.limit_bytes(),
+            ),
+            (
+                "flowtrail_ingest_lanes_waiting",
+                "Lanes that wait for the database",
+                None,
+                self.standing.waiting(),
             ),
         ];
-        for (name, help, bytes) in gauges {
-            let gauge = ConstGauge::new(i64::try_from(bytes).unwrap_or(i64::MAX));
-            let metric =
-                encoder.encode_descriptor(name, help, Some(&Unit::Bytes), gauge.metric_type())?;
+        for (name, help, unit, number) in gauges {
+            let gauge = ConstGauge::new(i64::try_from(number).unwrap_or(i64::MAX));
+            let metric = encoder.encode_descriptor(name, help, unit, gauge.metric_type())?;
             gauge.encode(metric)?;
         }
         Ok(())

@@ -17,6 +17,7 @@ mod connect;
 pub mod embedded;
 mod errors;
 mod given;
+pub mod metrics;
 pub mod migrate;
 mod options;
 mod passfile;

@@ -21,6 +21,7 @@ mod record;
 mod reflection;
 mod refusals;
 mod server;
+mod statements;
 mod support;
 mod tls;
 mod toggles;

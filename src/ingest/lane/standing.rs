@@ -49,6 +49,11 @@ impl Standing {
         longest.map(|entry| entry.trouble.clone())
     }
 
+    /// Lanes that wait for the database.
+    pub fn waiting(&self) -> usize {
+        self.lock().iter().flatten().count()
+    }
+
     /// The lane met `failure`; logged when it is new, and now and then while it goes on.
     pub(super) fn report(&self, lane: usize, failure: &Failure, remedy: Option<&'static str>) {
         let trouble = Trouble {
