@@ -23,6 +23,7 @@ use crate::{
         grpc::Recorder,
         lane::{Lane, Standing},
         queue::{self, Budget},
+        refusals::Refusals,
         sweep,
     },
     lifecycle::{Lifecycle, Phase},
@@ -161,6 +162,7 @@ async fn assemble(
         toggles: toggles.clone(),
         limits: Arc::new(config.ingest.clone()),
         streams: Arc::new(Semaphore::new(config.listen.max_streams)),
+        refusals: Refusals::new(metrics.clone()),
         metrics,
         lifecycle: lifecycle.clone(),
     };

@@ -22,7 +22,7 @@ use tokio::sync::{Semaphore, mpsc};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, Streaming};
 
-use super::{metrics::Metrics, queue::Intake};
+use super::{metrics::Metrics, queue::Intake, refusals::Refusals};
 use crate::{
     config,
     control::Toggles,
@@ -49,6 +49,8 @@ pub struct Recorder {
     pub streams: Arc<Semaphore>,
     /// What is counted.
     pub metrics: Metrics,
+    /// What is said of what is not taken.
+    pub refusals: Refusals,
     /// When to stop.
     pub lifecycle: Lifecycle,
 }
@@ -70,8 +72,8 @@ impl recorder_server::Recorder for Recorder {
         request: Request<Streaming<RecordRequest>>,
     ) -> Result<Response<Self::RecordStream>, Status> {
         let Ok(room) = Arc::clone(&self.streams).try_acquire_owned() else {
-            self.metrics.refused("streams");
             let message = "this server has all the streams it takes (--max-streams); try another";
+            self.refusals.refused("streams", "", message);
             return Err(status::Status::new(status::Code::Exhausted, message).into());
         };
         let (answers, responses) = mpsc::channel(ANSWERS);

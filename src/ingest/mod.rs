@@ -17,6 +17,7 @@ pub mod lane;
 pub mod load;
 pub mod metrics;
 pub mod queue;
+pub mod refusals;
 pub mod row;
 pub mod sweep;
 pub mod ticket;

@@ -3,24 +3,10 @@
 
 use std::time::Duration;
 
-use flowtrail::proto::{FlowEnded, RejectionCode, StepRecorded, event::Kind};
+use flowtrail::proto::{FlowEnded, FlowStarted, Hello, RejectionCode, event::Kind};
 use tokio_postgres::Client;
 
-use crate::support::{self, Stream, hello};
-
-#[expect(clippy::unnecessary_wraps, reason = "what the fields hold")]
-fn time(seconds: i64) -> Option<prost_types::Timestamp> {
-    Some(prost_types::Timestamp { seconds, nanos: 0 })
-}
-
-fn step(instance: &str, number: i32) -> Kind {
-    Kind::Step(StepRecorded {
-        instance_id: instance.into(),
-        step_id: number,
-        start_time: time(1_000),
-        ..StepRecorded::default()
-    })
-}
+use crate::support::{self, Stream, hello, step, time};
 
 /// How often the optimistic COPY was tried so far, also in vain: a sequence does not roll back.
 async fn copies(client: &Client) -> i64 {
@@ -143,62 +129,82 @@ async fn a_row_that_is_refused_at_the_commit_is_found_and_its_neighbours_are_sto
 }
 
 #[tokio::test]
-async fn an_end_finds_the_start_that_another_writer_stores_between_two_of_its_statements() {
+async fn an_end_and_its_start_find_each_other_when_two_servers_write_them_at_once() {
     let database = support::database().await;
     let client = database.client().await;
-    // holds a lane behind the statement that completes stored attempts
+    // holds whoever has just inserted into flowstate and not committed yet
     client
         .batch_execute(
             "create function public.hold() returns trigger language plpgsql as $$
             begin
-              if current_query() like '%ingest/flows_complete%' then
-                perform pg_advisory_xact_lock_shared(1);
-              end if;
+              perform pg_advisory_xact_lock_shared(1);
               return null;
             end $$;
-            create trigger hold after update on public.flowstate
+            create trigger hold after insert on public.flowstate
               for each statement execute function public.hold();
             select pg_advisory_lock(1)",
         )
         .await
         .unwrap();
-    let service = support::serve(&database.url, &[]).await;
-    let (mut stream, _) = Stream::greet(service.local_addr(), hello("orders")).await;
-    stream
-        .chunk([Kind::Ended(FlowEnded {
+    let waits = async |kind: &str| {
+        let held = format!(
+            "select exists (select from pg_locks l join pg_stat_activity a using (pid)
+             where l.locktype = '{kind}' and not l.granted and a.datname = current_database())"
+        );
+        support::eventually(kind, async || {
+            client
+                .query_one(&held, &[])
+                .await
+                .unwrap()
+                .get::<_, bool>(0)
+        })
+        .await;
+    };
+    let one = support::serve(&database.url, &[]).await;
+    let (mut ends, _) = Stream::greet(one.local_addr(), hello("orders")).await;
+    ends.chunk([Kind::Ended(FlowEnded {
+        instance_id: "i".into(),
+        start_time: time(1_000),
+        end_time: time(1_002),
+        status: Some("Completed".into()),
+        ..FlowEnded::default()
+    })])
+    .await;
+    waits("advisory").await;
+
+    let other = support::serve(&database.url, &[]).await;
+    let there = Hello {
+        host: "desk-2".into(),
+        ..hello("orders")
+    };
+    let (mut starts, _) = Stream::greet(other.local_addr(), there).await;
+    starts
+        .chunk([Kind::Started(FlowStarted {
             instance_id: "i".into(),
             start_time: time(1_000),
-            end_time: time(1_002),
-            status: Some("Completed".into()),
-            ..FlowEnded::default()
+            status: Some("Created".into()),
+            ..FlowStarted::default()
         })])
         .await;
-    let held = "select exists (select from pg_locks where locktype = 'advisory' and not granted
-        and database = (select oid from pg_database where datname = current_database()))";
-    let deadline = tokio::time::Instant::now() + Duration::from_secs(20);
-    while !client.query_one(held, &[]).await.unwrap().get::<_, bool>(0) {
-        assert!(tokio::time::Instant::now() < deadline, "no lane is held");
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
+    waits("transactionid").await;
     client
-        .batch_execute(
-            "insert into public.flowstate (flowinstanceid, hostid, starttime, endtime, status, reruncount)
-              select 'i', 'desk-2', t, t, 'Created', 0 from (select timestamp 'epoch' + interval '1000 s' as t) t;
-            select pg_advisory_unlock(1)",
-        )
+        .batch_execute("select pg_advisory_unlock(1)")
         .await
         .unwrap();
-    assert_eq!(stream.finish().await.recorded, 1);
+
+    assert_eq!(ends.finish().await.recorded, 1);
+    assert_eq!(starts.finish().await.recorded, 1);
     let row = client
         .query_one(
-            "select hostid, status, executiontime from public.flowstate",
+            "select hostid, status, executiontime, reruncount from public.flowstate",
             &[],
         )
         .await
         .unwrap();
     assert_eq!(
-        (row.get(0), row.get(1), row.get(2)),
-        ("desk-2", Some("Completed"), Some("2000.000"))
+        (row.get(0), row.get(1), row.get(2), row.get(3)),
+        ("desk-2", Some("Completed"), Some("2000.000"), Some(0))
     );
-    service.stop().await.unwrap();
+    one.stop().await.unwrap();
+    other.stop().await.unwrap();
 }

@@ -22,7 +22,8 @@ pub(super) async fn receive(
     };
     match first.and_then(|request| request.message) {
         Some(Message::Hello(hello)) => {
-            let source = check(&hello).inspect_err(|_| recorder.metrics.refused("hello"))?;
+            let source =
+                check(&hello).inspect_err(|status| refused(recorder, &hello.app, status))?;
             tracing::debug!(
                 user = source.user,
                 app = source.app,
@@ -33,12 +34,17 @@ pub(super) async fn receive(
             Ok(source)
         }
         Some(Message::Chunk(_)) | None => {
-            recorder.metrics.refused("hello");
-            Err(Status::invalid(
+            let status = Status::invalid(
                 "the first message of a stream must be `hello`; send it before any chunk",
-            ))
+            );
+            refused(recorder, "", &status);
+            Err(status)
         }
     }
+}
+
+fn refused(recorder: &Recorder, app: &str, status: &Status) {
+    recorder.refusals.refused("hello", app, &status.message);
 }
 
 fn check(hello: &Hello) -> Result<Source, Status> {

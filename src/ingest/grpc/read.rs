@@ -13,7 +13,7 @@ use crate::{
     config,
     ingest::{
         load::{self, Terms},
-        queue::Registration,
+        queue::{Permit, Registration},
         row::Source,
         ticket::Receipt,
     },
@@ -29,13 +29,45 @@ pub(super) struct Pending {
     pub(super) read_at: Instant,
     /// Its place among the chunks that may be unanswered.
     _place: OwnedSemaphorePermit,
-    /// Places of its rejections among those that may be unsent.
-    _rejections: OwnedSemaphorePermit,
+    /// Gives the places of its rejections back.
+    _rejections: Rejections,
 }
 
 /// Rejections a stream may have before their acks are sent: those of one chunk of nothing else.
 /// Their reasons take memory that no budget counts.
 const UNSENT_REJECTIONS: usize = Chunk::MAX_EVENTS;
+
+#[derive(Debug)]
+struct Rejections {
+    unsent: Arc<Semaphore>,
+    count: u32,
+}
+
+impl Drop for Rejections {
+    fn drop(&mut self) {
+        self.unsent.add_permits(self.count as usize);
+    }
+}
+
+/// What ends the reading half while it waits. Between handing a chunk to the lanes and noting its
+/// receipt nothing may end it: what is taken is answered.
+#[derive(Clone, Copy)]
+struct Ends<'a> {
+    recorder: &'a Recorder,
+    answers: &'a Sender<Result<RecordResponse, tonic::Status>>,
+}
+
+impl Ends<'_> {
+    /// Waits for `work`, unless the server stops or the client has gone.
+    async fn or<F: Future>(self, work: F) -> Result<F::Output, Status> {
+        tokio::select! {
+            done = work => Ok(done),
+            () = self.recorder.lifecycle.stopping().cancelled() => Err(stopped()),
+            // Nobody hears this.
+            () = self.answers.closed() => Err(Status::unavailable("the client has gone")),
+        }
+    }
+}
 
 /// Reads chunks until the client has closed its half (`Ok`), or until something ends the stream.
 pub(super) async fn chunks(
@@ -45,53 +77,66 @@ pub(super) async fn chunks(
     receipts: Sender<Pending>,
     answers: &Sender<Result<RecordResponse, tonic::Status>>,
 ) -> Result<(), Status> {
-    let stopping = recorder.lifecycle.stopping();
-    let reading = async {
-        let mut last = 0;
-        let places = Arc::new(Semaphore::new(recorder.limits.max_unanswered_chunks));
-        let unsent = Arc::new(Semaphore::new(UNSENT_REJECTIONS));
-        // A place first: what is unanswered stays bounded.
-        while let Ok(place) = Arc::clone(&places).acquire_owned().await {
-            let message = messages.message().await;
-            let message = message.map_err(|status| broken(&status, &recorder.limits))?;
-            let Some(request) = message else {
-                return Ok(());
-            };
-            let chunk =
-                expect_chunk(request, last).inspect_err(|_| recorder.metrics.refused("chunk"))?;
-            last = chunk.sequence;
-            let read_at = Instant::now();
-            let (receipt, rejected) = take(recorder, source, &chunk).await?;
-            drop(chunk);
-            let Ok(rejections) = Arc::clone(&unsent).acquire_many_owned(rejected).await else {
-                break;
-            };
-            let pending = Pending {
-                sequence: last,
-                receipt,
-                read_at,
-                _place: place,
-                _rejections: rejections,
-            };
-            if receipts.send(pending).await.is_err() {
-                break;
-            }
-        }
-        Ok(())
+    let ends = Ends { recorder, answers };
+    let refused = |status: &Status| {
+        let refusals = &recorder.refusals;
+        refusals.refused("chunk", &source.app, &status.message);
     };
-    tokio::select! {
-        outcome = reading => outcome,
-        () = stopping.cancelled() => Err(stopped()),
-        () = answers.closed() => Ok(()),
+    let places = Arc::new(Semaphore::new(recorder.limits.max_unanswered_chunks));
+    let unsent = Arc::new(Semaphore::new(UNSENT_REJECTIONS));
+    let mut last = 0;
+    // A place first: what is unanswered stays bounded.
+    while let Ok(place) = ends.or(Arc::clone(&places).acquire_owned()).await? {
+        let message = ends.or(messages.message()).await?;
+        let message = message
+            .map_err(|status| broken(&status, &recorder.limits))
+            .inspect_err(|status| {
+                if status.code != Code::Unavailable {
+                    refused(status);
+                }
+            })?;
+        let Some(request) = message else {
+            return Ok(());
+        };
+        let chunk = expect_chunk(request, last).inspect_err(refused)?;
+        last = chunk.sequence;
+        let read_at = Instant::now();
+        let permit = ends.or(room(recorder, source, &chunk)).await?;
+        let (receipt, count) = take(recorder, source, chunk, permit).await?;
+        let pending = Pending {
+            sequence: last,
+            receipt,
+            read_at,
+            _place: place,
+            _rejections: Rejections {
+                unsent: Arc::clone(&unsent),
+                count,
+            },
+        };
+        if receipts.send(pending).await.is_err() {
+            return Ok(());
+        }
+        if let Ok(places) = ends.or(unsent.acquire_many(count)).await? {
+            places.forget();
+        }
     }
+    Ok(())
+}
+
+/// Waits for room for everything that may be made of a chunk.
+async fn room(recorder: &Recorder, source: &Source, chunk: &Chunk) -> Permit {
+    let frame_bytes = chunk.events.iter().map(bytes::Bytes::len).sum::<usize>();
+    let charge = load::charge(source, chunk.events.len(), frame_bytes);
+    recorder.intake.budget().room(charge).await
 }
 
 /// Decodes, admits and submits a chunk; answers with its receipt and the number of events rejected
-/// so far. Cancelling it drops the chunk, which was not answered then.
+/// so far.
 async fn take(
     recorder: &Recorder,
     source: &Source,
-    chunk: &Chunk,
+    chunk: Chunk,
+    mut permit: Permit,
 ) -> Result<(Receipt, u32), Status> {
     let Recorder {
         intake,
@@ -99,9 +144,6 @@ async fn take(
         limits,
         ..
     } = recorder;
-    let frame_bytes = chunk.events.iter().map(bytes::Bytes::len).sum::<usize>();
-    let charge = load::charge(source, chunk.events.len(), frame_bytes);
-    let mut permit = intake.budget().room(charge).await;
     let terms = Terms {
         source,
         enabled: toggles.persistence(&source.user, &source.app),
@@ -109,7 +151,15 @@ async fn take(
     };
     let events = chunk.events.iter().map(|event| &event[..]);
     let (loads, known) = load::load(events, terms, intake, registration(recorder, source));
+    // The frame is gone from here on.
+    drop(chunk.events);
     permit.shrink_to(load::held_bytes(&loads));
+    if let Some(first) = known.rejections.first() {
+        let sentence = &first.invalid.sentence;
+        recorder
+            .refusals
+            .rejected(known.rejections.len(), &source.app, sentence);
+    }
     let rejected = u32::try_from(known.rejections.len()).unwrap_or(u32::MAX);
     let submitted = intake.submit(loads, chunk.resent, known, permit).await;
     let receipt = submitted.map_err(|_| stopped())?;

@@ -5,7 +5,8 @@ use std::time::Duration;
 use flowtrail::proto::record_response::Message;
 
 use crate::support::{
-    self, BIG, Cluster, Ledger, Load, Program, SMALL, Stream, hello, http, serve, until, verify,
+    self, BIG, Cluster, Ledger, Load, Program, SMALL, Stream, eventually, hello, http, serve,
+    verify,
 };
 
 /// Ends the load; every stream must have been answered to the end, each event recorded once.
@@ -42,10 +43,12 @@ async fn while_the_database_is_stopped_streams_wait_within_the_budget() {
     let mut waiter = Stream::greet(program.address, hello("orders")).await.0;
     cluster.stop().await;
     let stopped = tokio::time::Instant::now();
-    until("503", async || readiness(&program).await.0 == 503).await;
+    eventually("503", async || readiness(&program).await.0 == 503).await;
     let (_, report) = readiness(&program).await;
     assert_eq!(report["ready"], false);
-    assert_eq!(report["database"], "down: connect");
+    // that it shuts down, or that nobody is there any more
+    let database = report["database"].as_str().expect("a text");
+    assert!(database.starts_with("down: "), "{database}");
     let reason = report["reason"].as_str().expect("a reason");
     assert!(reason.contains("the queue is full"), "{reason}");
     let acked = load.acked();
@@ -59,9 +62,9 @@ async fn while_the_database_is_stopped_streams_wait_within_the_budget() {
     assert_eq!(readiness(&program).await.0, 503);
 
     cluster.start_again().await;
-    until("200", async || readiness(&program).await.0 == 200).await;
+    eventually("200", async || readiness(&program).await.0 == 200).await;
     load.progress(10).await;
-    until("database", async || {
+    eventually("database", async || {
         readiness(&program).await.1["database"] == "up"
     })
     .await;
@@ -79,7 +82,7 @@ async fn with_room_left_the_service_is_ready_without_the_database() {
     cluster.stop().await;
     stream.chunk([]).await;
     assert_eq!(stream.ack().await.through_sequence, 1, "nothing to write");
-    until("outage", async || {
+    eventually("outage", async || {
         readiness(&program).await.1["database"] != "up"
     })
     .await;
@@ -145,7 +148,7 @@ async fn a_commit_that_no_standby_confirmed_is_not_acknowledged() {
                 .unwrap();
             row.get::<_, String>(0) == name
         };
-        until("reload", shows).await;
+        eventually("reload", shows).await;
     };
     standby("nobody").await;
     stream.chunk([support::step("i", 0)]).await;
@@ -154,12 +157,12 @@ async fn a_commit_that_no_standby_confirmed_is_not_acknowledged() {
         "select count(pg_cancel_backend(pid)) from pg_stat_activity where wait_event = 'SyncRep'";
     let stored = "select count(*) from public.steps";
     let number = async |sql: &str| client.query_one(sql, &[]).await.unwrap().get::<_, i64>(0);
-    until("stored row", async || {
+    eventually("stored row", async || {
         number(cancel).await;
         number(stored).await == 1
     })
     .await;
-    until("second try", async || number(cancel).await > 0).await;
+    eventually("second try", async || number(cancel).await > 0).await;
     let answer = tokio::time::timeout(Duration::from_millis(300), stream.next()).await;
     assert!(answer.is_err(), "{answer:?}");
 

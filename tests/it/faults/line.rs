@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::support::{self, BIG, Load, Proxy, SMALL, Shape, serve, until, verify};
+use crate::support::{self, BIG, Load, Proxy, SMALL, Shape, eventually, serve, verify};
 
 /// The database, a line to it, and its URL over that line.
 async fn line() -> (support::TestDatabase, Proxy, String) {
@@ -91,7 +91,7 @@ async fn a_line_that_falls_silent_in_the_middle_of_a_copy_is_given_up() {
             and wait_event = 'ClientRead' and backend_xid is not null and now() - query_start > '1 s')";
         client.query_one(caught, &[]).await.unwrap().get(0)
     };
-    until("transaction caught in the middle", async || {
+    eventually("transaction caught in the middle", async || {
         proxy.hold_after(300_000);
         load.progress(1).await;
         let held = tokio::time::Instant::now();

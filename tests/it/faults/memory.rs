@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::support::{self, BIG, Load, Program, until, verify};
+use crate::support::{self, BIG, Load, Program, eventually, verify};
 
 /// Bytes of events that may be held.
 const BUDGET: usize = 16 << 20;
@@ -36,7 +36,7 @@ async fn many_streams_of_big_chunks_stay_within_the_budget() {
             .find_map(|line| line.strip_prefix("flowtrail_ingest_queue_bytes "));
         line.expect("a gauge").parse::<usize>().unwrap()
     };
-    until("full queue", async || held().await > BUDGET * 3 / 4).await;
+    eventually("full queue", async || held().await > BUDGET * 3 / 4).await;
     let until = Instant::now() + Duration::from_secs(5);
     let mut most = 0;
     while Instant::now() < until {

@@ -80,7 +80,7 @@ async fn a_second_signal_ends_at_once() {
     let cluster = Cluster::start().await;
     let (program, load) = stuck(&cluster, &[]).await;
     program.signal(Signal::TERM);
-    support::until("stop", async || !program.ready().await).await;
+    support::eventually("stop", async || !program.ready().await).await;
     program.signal(Signal::TERM);
     ends_without_lying(&cluster, program, load, Duration::from_secs(5)).await;
 }

@@ -1,6 +1,6 @@
 //! With the embedded PostgreSQL.
 
-use crate::support::{DataDir, Program, Run, until};
+use crate::support::{DataDir, Program, Run, eventually};
 
 #[tokio::test]
 async fn the_demo_shows_what_it_stored_every_time() {
@@ -73,7 +73,7 @@ async fn a_start_that_is_interrupted_leaves_no_server_behind() {
     let dir = DataDir::new("data");
     let mut program = Program::start(&["--data-dir", &dir.text()]);
     let pid = dir.path.join("postgres/data/postmaster.pid");
-    until("server", async || pid.exists()).await;
+    eventually("server", async || pid.exists()).await;
     assert_eq!(program.terminate().await, Some(0));
     assert!(!pid.exists(), "the server was stopped");
 }

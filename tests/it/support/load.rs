@@ -10,7 +10,7 @@ use std::{
         Arc, LazyLock,
         atomic::{AtomicU64, Ordering},
     },
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use bytes::Bytes;
@@ -24,7 +24,10 @@ use tokio_postgres::Client;
 use tokio_util::sync::CancellationToken;
 use tonic::Status;
 
-use super::stream::{Stream, events, hello, time};
+use super::{
+    stream::{Stream, events, hello, time},
+    wait::eventually,
+};
 
 /// What a chunk holds.
 #[derive(Clone, Copy, Debug)]
@@ -106,7 +109,7 @@ impl Load {
     /// Returns when `chunks` more are acknowledged.
     pub(crate) async fn progress(&self, chunks: u64) {
         let goal = self.acked() + chunks;
-        until("acks", async || self.acked() >= goal).await;
+        eventually("acks", async || self.acked() >= goal).await;
     }
 
     /// Half-closes every stream and waits for the last acks and the ends.
@@ -336,14 +339,5 @@ impl<'a> tokio_postgres::types::FromSql<'a> for Raw {
 
     fn accepts(_: &tokio_postgres::types::Type) -> bool {
         true
-    }
-}
-
-/// Returns when `condition` holds; fails when it does not within a minute.
-pub(crate) async fn until(what: &str, mut condition: impl AsyncFnMut() -> bool) {
-    let deadline = Instant::now() + Duration::from_mins(1);
-    while !condition().await {
-        assert!(Instant::now() < deadline, "no {what} within a minute");
-        tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }
