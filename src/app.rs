@@ -30,7 +30,7 @@ use crate::{
     ops::{self, Probe, Readiness},
     pg::{
         self, Connector, Finding, Level, Pool,
-        embedded::Embedded,
+        embedded::{Embedded, Kept},
         migrate::{self, State},
     },
     server,
@@ -47,7 +47,7 @@ pub struct Running {
     lifecycle: Lifecycle,
     address: SocketAddr,
     pool: Pool,
-    embedded: Option<Embedded>,
+    embedded: Option<Kept>,
     patience: Duration,
 }
 
@@ -59,7 +59,10 @@ pub async fn start(config: Config) -> anyhow::Result<Running> {
     let doors = Doors::open(&config.listen).await?;
     let embedded = match Connector::configured(&config.database)? {
         Some(_) => None,
-        None => Some(Embedded::start(&config.embedded, &config.database).await?),
+        None => {
+            let embedded = Embedded::start(&config.embedded, &config.database).await?;
+            Some(embedded.keep())
+        }
     };
     let lifecycle = Lifecycle::default();
     match assemble(&config, embedded.as_ref(), &lifecycle, doors).await {
@@ -118,7 +121,7 @@ impl Running {
 
 async fn assemble(
     config: &Config,
-    embedded: Option<&Embedded>,
+    embedded: Option<&Kept>,
     lifecycle: &Lifecycle,
     doors: Doors,
 ) -> anyhow::Result<(SocketAddr, Pool)> {

@@ -13,8 +13,21 @@ use crate::proto::{self, ListAppsRequest, SetAppRequest, apps_client::AppsClient
 /// Apps in one answer are as many as there are: the client's default of 4 MiB is too few for some.
 const MAX_ANSWER: usize = 256 << 20;
 
-/// Shows and decides which apps are recorded
+const EXAMPLES: &str = "\
+Examples:
+  Which apps there are and which are recorded
+    flowtrail apps list
+  Stop recording an app whose engines run with FLOGO_APP_USERNAME=acme
+    flowtrail apps disable orders --user acme
+  For a script
+    flowtrail apps list --output json | jq -r '.[] | select(.recorded | not) | .app'";
+
+/// Show and decide which apps are recorded
+///
+/// A decision reaches every server and every open stream within a second. While an app is off none
+/// of its starts and steps is stored; an end still completes an instance that is.
 #[derive(clap::Args, Clone, Debug)]
+#[command(after_help = EXAMPLES)]
 pub struct Args {
     #[command(subcommand)]
     command: Command,
@@ -22,7 +35,7 @@ pub struct Args {
 
 #[derive(Subcommand, Clone, Debug)]
 enum Command {
-    /// Lists every app that was seen or decided on
+    /// List every app that was seen or decided on
     List {
         /// Only apps of this user
         #[arg(long, value_name = "USER")]
@@ -30,9 +43,9 @@ enum Command {
         #[command(flatten)]
         terms: Terms,
     },
-    /// Records the history of an app from now on
+    /// Record the history of an app from now on
     Enable(Decision),
-    /// Stops recording the history of an app
+    /// Stop recording the history of an app
     Disable(Decision),
 }
 

@@ -30,6 +30,8 @@ const EXAMPLES: &str = "\
 Examples:
   See it work: a server of its own, recorded flows, what was stored
     flowtrail demo
+  Take events, on an embedded PostgreSQL
+    flowtrail serve
   Play recorded traffic to a server
     flowtrail record --server http://127.0.0.1:9190 traffic.jsonl
 
@@ -140,6 +142,20 @@ pub fn exit(outcome: &anyhow::Result<()>) -> ExitCode {
             ExitCode::from(if called_wrongly(error) { 2 } else { 1 })
         }
     }
+}
+
+/// The error and its causes, those left out that it says itself.
+fn line(error: &anyhow::Error) -> String {
+    let mut line = String::new();
+    for cause in error.chain() {
+        let cause = cause.to_string();
+        if line.is_empty() {
+            line = cause;
+        } else if !line.contains(&cause) {
+            line = format!("{line}: {cause}");
+        }
+    }
+    line.replace('\n', " ")
 }
 
 /// Whether the command line or the environment is at fault, as opposed to the world.

@@ -64,6 +64,30 @@ async fn keep_one_row(embedded: &Embedded) {
 }
 
 #[tokio::test]
+async fn a_kept_server_that_is_killed_comes_back_with_its_rows() {
+    let dir = DataDir::new("data");
+    let embedded = start(&dir).await.unwrap();
+    keep_one_row(&embedded).await;
+    let connector = embedded.connector();
+    let kept = embedded.keep();
+    let killed = pid(&dir);
+    kill_process(killed, Signal::KILL).unwrap();
+    support::eventually("a new server", async || {
+        let Ok(client) = connector.connect("test", |_| ()).await else {
+            return false;
+        };
+        let row = client
+            .query_one("select count(*) from public.kept", &[])
+            .await;
+        row.is_ok_and(|row| row.get::<_, i64>(0) == 1)
+    })
+    .await;
+    assert_ne!(pid(&dir), killed);
+    kept.stop().await.unwrap();
+    assert!(!dir.path.join("postgres/data/postmaster.pid").exists());
+}
+
+#[tokio::test]
 async fn rows_outlive_a_stop() {
     let dir = DataDir::new("data");
     let embedded = start(&dir).await.unwrap();

@@ -14,11 +14,12 @@
 //! any PostgreSQL: nothing is switched off. As root, the server runs as `postgres` or else `nobody`.
 //!
 //! It is no child to be cleaned up: when the service is killed the server lives on, and the next
-//! start adopts it. A server that crashed is started again at the next start, not in between.
+//! start adopts it. A server that ends while it is [`Kept`] is started again.
 
 mod account;
 pub mod binaries;
 mod error;
+mod kept;
 mod place;
 mod server;
 
@@ -26,6 +27,7 @@ use tracing::info;
 
 pub use binaries::{Binaries, Missing};
 pub use error::Error;
+pub use kept::Kept;
 
 use crate::{config, pg::Connector};
 use place::Place;
@@ -40,6 +42,7 @@ const NAME: &str = "flowtrail";
 pub struct Embedded {
     server: Server,
     connector: Connector,
+    binaries: Binaries,
     // let go last: nobody else may start while this one stops
     place: Place,
 }
@@ -71,6 +74,7 @@ impl Embedded {
         Ok(Self {
             server,
             connector,
+            binaries,
             place,
         })
     }
@@ -91,6 +95,12 @@ impl Embedded {
     #[must_use]
     pub fn adopted(&self) -> bool {
         self.server.adopted()
+    }
+
+    /// From now on it is started again whenever it ends.
+    #[must_use]
+    pub fn keep(self) -> Kept {
+        Kept::new(self)
     }
 
     /// Ends the sessions, writes everything to disk, stops the server and waits for its end.

@@ -23,7 +23,7 @@ const PATIENCE: Duration = Duration::from_mins(1);
 const STOP: Duration = Duration::from_mins(1);
 
 /// How often it is asked.
-const PAUSE: Duration = Duration::from_millis(20);
+const PAUSE: Duration = Duration::from_millis(50);
 
 /// A server that lets us in.
 #[derive(Debug)]
@@ -105,7 +105,8 @@ impl Server {
         Err(Error::Stop(STOP))
     }
 
-    async fn ended(&mut self, place: &Place) {
+    /// Waits for its end. Cancel safe.
+    pub(super) async fn ended(&mut self, place: &Place) {
         if let Some(child) = &mut self.child {
             // an error means that there is nothing left to wait for
             let _ = child.wait().await;
