@@ -57,12 +57,11 @@ pub struct Running {
 /// One line with its remedy; nothing is left running.
 pub async fn start(config: Config) -> anyhow::Result<Running> {
     let doors = Doors::open(&config.listen).await?;
-    let embedded = match Connector::configured(&config.database)? {
-        Some(_) => None,
-        None => {
-            let embedded = Embedded::start(&config.embedded, &config.database).await?;
-            Some(embedded.keep())
-        }
+    let embedded = if Connector::configured(&config.database)?.is_some() {
+        None
+    } else {
+        let embedded = Embedded::start(&config.embedded, &config.database).await?;
+        Some(embedded.keep())
     };
     let lifecycle = Lifecycle::default();
     match assemble(&config, embedded.as_ref(), &lifecycle, doors).await {

@@ -136,9 +136,8 @@ pub fn exit(outcome: &anyhow::Result<()>) -> ExitCode {
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            let line = format!("{error:#}").replace('\n', " ");
             // Nobody reads it, then the status alone has to say it.
-            drop(writeln!(anstream::stderr(), "flowtrail: {line}"));
+            drop(writeln!(anstream::stderr(), "flowtrail: {}", line(error)));
             ExitCode::from(if called_wrongly(error) { 2 } else { 1 })
         }
     }
