@@ -144,15 +144,16 @@ fn recorded_steps_give_the_rows_of_the_incumbent() {
         body: String,
     }
 
-    let mut rows: BTreeMap<(String, String), serde_json::Value> = include_str!("tests/rows.jsonl")
-        .lines()
-        .map(|line| serde_json::from_str::<serde_json::Value>(line).expect("a row"))
-        .filter(|row| row["table"] == "steps")
-        .map(|row| {
-            let text = |column: &str| row[column].as_str().expect("a text").to_owned();
-            ((text("flowinstanceid"), text("stepid")), row)
-        })
-        .collect();
+    let mut rows: BTreeMap<(String, String), serde_json::Value> =
+        include_str!("../../../../tests/fixtures/rows.jsonl")
+            .lines()
+            .map(|line| serde_json::from_str::<serde_json::Value>(line).expect("a row"))
+            .filter(|row| row["table"] == "steps")
+            .map(|row| {
+                let text = |column: &str| row[column].as_str().expect("a text").to_owned();
+                ((text("flowinstanceid"), text("stepid")), row)
+            })
+            .collect();
     assert_eq!(rows.len(), 29);
     for line in include_str!("../../../../demo/recorder-traffic.jsonl").lines() {
         let request: Request = serde_json::from_str(line).expect("a request");
