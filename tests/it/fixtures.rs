@@ -11,10 +11,7 @@ use flowtrail::{
 use serde_json::Value;
 use tokio::process::Command;
 
-use crate::{
-    protocol::{count, end},
-    support::{self, Chance, Stream, TestDatabase, eventually, hello},
-};
+use crate::support::{self, Chance, Stream, TestDatabase, count, end, eventually, hello};
 
 /// Requests of an engine, one a line.
 const TRAFFIC: &str = include_str!("../../demo/recorder-traffic.jsonl");

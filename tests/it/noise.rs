@@ -9,10 +9,7 @@ use tokio::{
     time::timeout,
 };
 
-use crate::{
-    protocol::step,
-    support::{self, Chance, Program, Stream, hello},
-};
+use crate::support::{self, Chance, Program, Stream, hello, step};
 
 /// Connections at once.
 const AT_ONCE: u64 = 64;

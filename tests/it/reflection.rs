@@ -17,10 +17,7 @@ use tonic_health::pb::{
 };
 use tonic_reflection::pb::{v1, v1alpha};
 
-use crate::{
-    protocol::count,
-    support::{self, eventually},
-};
+use crate::support::{self, count, eventually};
 
 const RECORDER: &str = "flowtrail.v1.Recorder";
 

@@ -13,10 +13,7 @@ use flowtrail::{
 };
 use tokio::task::JoinSet;
 
-use crate::{
-    protocol::{count, time},
-    support::{self, Stream, TestDatabase, events, eventually, hello, http},
-};
+use crate::support::{self, Stream, TestDatabase, count, events, eventually, hello, http, time};
 
 const CHUNKS: u64 = 10;
 const EVENTS: u32 = 1_000;

@@ -10,10 +10,7 @@ use flowtrail::{
 };
 use tokio::time::timeout;
 
-use crate::{
-    protocol::{count, end, start, step},
-    support::{self, Stream, TestDatabase, eventually, hello},
-};
+use crate::support::{self, Stream, TestDatabase, count, end, eventually, hello, start, step};
 
 /// A decision is in force everywhere within this time.
 const SECOND: Duration = Duration::from_secs(1);

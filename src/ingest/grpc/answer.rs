@@ -67,6 +67,8 @@ pub(super) async fn receipts(
                     return Ok(());
                 }
             },
+            // What it sent is written all the same; its place is for the next stream.
+            () = answers.closed() => return Ok(()),
             () = std::future::ready(()), if ack.through_sequence > 0 => flush(&mut ack, answers).await,
         }
     }

@@ -1,5 +1,7 @@
 //! The first message of a stream: who reports.
 
+use std::time::Duration;
+
 use tonic::Streaming;
 
 use super::Recorder;
@@ -7,8 +9,11 @@ use crate::{
     event::indexed_text,
     ingest::row::Source,
     proto::{Hello, RecordRequest, record_request::Message},
-    status::Status,
+    status::{Code, Status},
 };
+
+/// How long a stream may say nothing before its hello: it takes a place that others want.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Waits for the hello and checks it.
 pub(super) async fn receive(
@@ -18,6 +23,14 @@ pub(super) async fn receive(
     let stopping = recorder.lifecycle.stopping();
     let first = tokio::select! {
         () = stopping.cancelled() => return Err(super::read::stopped()),
+        () = tokio::time::sleep(PATIENCE) => {
+            let status = Status::new(
+                Code::DeadlineExceeded,
+                "no `hello` within 10 s; send it when the stream is opened",
+            );
+            refused(recorder, "", &status);
+            return Err(status);
+        }
         first = messages.message() => first.map_err(|status| super::read::broken(&status, &recorder.limits))?,
     };
     match first.and_then(|request| request.message) {

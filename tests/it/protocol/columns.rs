@@ -4,8 +4,7 @@ use bytes::Bytes;
 use flowtrail::proto::{FlowEnded, FlowStarted, StepRecorded, event::Kind};
 use serde_json::{Value, json};
 
-use super::{end, start, time};
-use crate::support::{self, Stream, TestDatabase, hello};
+use crate::support::{self, Stream, TestDatabase, end, hello, start, time};
 
 /// Sends each of `chunks` by itself to an empty database.
 pub(super) async fn stored(chunks: impl IntoIterator<Item = Vec<Kind>>) -> TestDatabase {

@@ -7,8 +7,7 @@ use flowtrail::proto::{
 use prost::Message as _;
 use prost_types::Timestamp;
 
-use super::{count, end, start, step, time};
-use crate::support::{self, Stream, events, hello};
+use crate::support::{self, Stream, count, end, events, hello, start, step, time};
 
 /// An event, and the code and the word in the reason that it is rejected with.
 type Case = (Bytes, Code, &'static str);

@@ -8,50 +8,13 @@ mod times;
 use flowtrail::{
     app::Running,
     proto::{
-        Chunk, FlowEnded, FlowStarted, Hello, RecordRequest, StepRecorded, event::Kind,
-        record_request::Message as Request,
+        Chunk, Hello, RecordRequest, record_request::Message as Request,
+        recorder_client::RecorderClient,
     },
 };
 use tonic::Code;
 
-use crate::support::{self, Stream, TestDatabase, events, hello};
-
-#[expect(clippy::unnecessary_wraps, reason = "what the fields hold")]
-pub(crate) fn time(seconds: i64) -> Option<prost_types::Timestamp> {
-    Some(prost_types::Timestamp { seconds, nanos: 0 })
-}
-
-pub(crate) fn start(instance: &str, seconds: i64) -> Kind {
-    Kind::Started(FlowStarted {
-        instance_id: instance.into(),
-        start_time: time(seconds),
-        ..FlowStarted::default()
-    })
-}
-
-pub(crate) fn step(instance: &str, number: i32) -> Kind {
-    Kind::Step(StepRecorded {
-        instance_id: instance.into(),
-        step_id: number,
-        start_time: time(1_000),
-        ..StepRecorded::default()
-    })
-}
-
-pub(crate) fn end(instance: &str, start: Option<i64>, seconds: i64) -> Kind {
-    Kind::Ended(FlowEnded {
-        instance_id: instance.into(),
-        start_time: start.and_then(time),
-        end_time: time(seconds),
-        ..FlowEnded::default()
-    })
-}
-
-/// Answers with the one number that `query` asks for.
-pub(crate) async fn count(database: &TestDatabase, query: &str) -> i64 {
-    let client = database.client().await;
-    client.query_one(query, &[]).await.unwrap().get(0)
-}
+use crate::support::{self, Stream, count, end, events, hello, start, step};
 
 #[tokio::test]
 async fn a_stream_is_welcomed_acknowledged_and_ends_ok() {
@@ -257,4 +220,55 @@ async fn events_that_are_sent_again_are_superseded() {
     let ack = stream.finish().await;
     assert_eq!((ack.recorded, ack.superseded), (1, 2), "within one chunk");
     service.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_stream_that_says_nothing_is_ended() {
+    let database = support::database().await;
+    let service = support::serve(&database.url, &[]).await;
+    let mut stream = Stream::open(service.local_addr()).await;
+    let status = stream.next().await.expect_err("no hello came");
+    assert_eq!(status.code(), Code::DeadlineExceeded);
+    assert!(status.message().contains("hello"), "{status:?}");
+    service.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_client_that_has_gone_leaves_its_place_while_the_database_is_locked() {
+    let database = support::database().await;
+    let client = database.client().await;
+    client
+        .batch_execute("begin; lock table public.steps")
+        .await
+        .unwrap();
+    let service = support::serve(&database.url, &["--max-streams", "1"]).await;
+    let (mut stream, _) = Stream::greet(service.local_addr(), hello("orders")).await;
+    stream.chunk([step("i", 0)]).await;
+    let waits = "select exists (select from pg_locks l join pg_stat_activity a using (pid)
+        where not l.granted and a.datname = current_database())";
+    support::eventually("a lane that waits", async || {
+        client
+            .query_one(waits, &[])
+            .await
+            .unwrap()
+            .get::<_, bool>(0)
+    })
+    .await;
+    drop(stream);
+    let address = service.local_addr();
+    support::eventually("the place", async || {
+        let mut client = RecorderClient::connect(format!("http://{address}"))
+            .await
+            .unwrap();
+        client.record(tokio_stream::pending()).await.is_ok()
+    })
+    .await;
+    client.batch_execute("commit").await.unwrap();
+    service.stop().await.unwrap();
+    let stored = client.query_one("select count(*) from steps", &[]).await;
+    assert_eq!(
+        stored.unwrap().get::<_, i64>(0),
+        1,
+        "what it sent is written"
+    );
 }

@@ -6,8 +6,7 @@ use flowtrail::proto::{Ack, Chunk, StepRecorded, event::Kind, record_request::Me
 use tokio::task::JoinSet;
 use tonic::Code;
 
-use super::{count, step, time};
-use crate::support::{self, Stream, eventually, hello, http};
+use crate::support::{self, Stream, count, eventually, hello, http, step, time};
 
 /// What `/metrics` says of `name`.
 async fn metric(address: SocketAddr, name: &str) -> u64 {

@@ -121,6 +121,12 @@ pub(crate) async fn connect(url: &str) -> Client {
     client
 }
 
+/// Answers with the one number that `query` asks for.
+pub(crate) async fn count(database: &TestDatabase, query: &str) -> i64 {
+    let client = database.client().await;
+    client.query_one(query, &[]).await.unwrap().get(0)
+}
+
 /// Database options that name `url` and are otherwise the defaults.
 pub(crate) fn options(url: &str) -> config::Database {
     config::Database {

@@ -3,8 +3,8 @@
 use std::net::SocketAddr;
 
 use flowtrail::proto::{
-    Ack, Chunk, Event, Hello, RecordRequest, RecordResponse, StepRecorded, Welcome, event::Kind,
-    record_request::Message as Request, record_response::Message as Response,
+    Ack, Chunk, Event, FlowEnded, FlowStarted, Hello, RecordRequest, RecordResponse, StepRecorded,
+    Welcome, event::Kind, record_request::Message as Request, record_response::Message as Response,
     recorder_client::RecorderClient,
 };
 use prost::Message as _;
@@ -50,6 +50,25 @@ pub(crate) fn step(instance: &str, number: i32) -> Kind {
         step_id: number,
         start_time: time(1_000),
         ..StepRecorded::default()
+    })
+}
+
+/// The start of an instance.
+pub(crate) fn start(instance: &str, seconds: i64) -> Kind {
+    Kind::Started(FlowStarted {
+        instance_id: instance.into(),
+        start_time: time(seconds),
+        ..FlowStarted::default()
+    })
+}
+
+/// The end of an instance, of the attempt that began at `start` or of the newest.
+pub(crate) fn end(instance: &str, start: Option<i64>, seconds: i64) -> Kind {
+    Kind::Ended(FlowEnded {
+        instance_id: instance.into(),
+        start_time: start.and_then(time),
+        end_time: time(seconds),
+        ..FlowEnded::default()
     })
 }
 
