@@ -23,10 +23,13 @@ use crate::{
     app::{self, Running},
     config::Config,
     ops::telemetry,
+    pg::embedded,
 };
 
 const TRAFFIC: &str = include_str!("../../demo/recorder-traffic.jsonl");
 const FILE: &str = "demo/recorder-traffic.jsonl";
+/// Where the demo's data goes when the data directory cannot be used.
+const ELSEWHERE: &str = "/var/lib/flowtrail-demo";
 /// The recorded flow with the most to show: a branch and a subflow.
 const FLOW: &str = "order";
 
@@ -102,7 +105,7 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
     }
     args.config.check().map_err(Usage::error)?;
     telemetry::start(&args.config.log)?;
-    let running = app::start(args.config.clone()).await?;
+    let running = start(args.config.clone()).await?;
     let shown = tokio::select! {
         shown = show(&running, args.flows) => shown,
         stopped = stopped_by_hand() => return running.stop().await.and(stopped),
@@ -116,6 +119,23 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
     }
     let stopped = running.stop().await;
     shown.and(stopped)
+}
+
+/// Starts the service. In a place that PostgreSQL's account cannot enter, as root's home is on most
+/// systems, the demo's data goes to [`ELSEWHERE`].
+async fn start(mut config: Config) -> anyhow::Result<Running> {
+    let outcome = app::start(config.clone()).await;
+    let closed = |error: &anyhow::Error| {
+        matches!(error.downcast_ref(), Some(embedded::Error::Closed { .. }))
+    };
+    match outcome {
+        Err(error) if closed(&error) => {
+            tracing::warn!("{error}; the demo uses --data-dir {ELSEWHERE}");
+            config.embedded.data_dir = ELSEWHERE.into();
+            app::start(config).await
+        }
+        outcome => outcome,
+    }
 }
 
 async fn show(running: &Running, flows: u64) -> anyhow::Result<()> {
