@@ -259,7 +259,7 @@ pub struct Log {
         long,
         value_name = "FILTER",
         env = "FLOWTRAIL_LOG",
-        default_value = "info",
+        default_value = "info,refinery_core=warn",
         global = true
     )]
     pub log: String,
