@@ -1,4 +1,4 @@
-//! What a caller is told: one small set of codes, mapped to gRPC and to HTTP in this place only.
+//! What a caller is told: one small set of codes, mapped to the protocol in this place only.
 //!
 //! A message says what to change in one sentence. It never carries text of the database.
 
@@ -9,8 +9,6 @@ use std::{borrow::Cow, fmt};
 pub enum Code {
     /// The caller sent something wrong; sending it again will not help.
     InvalidArgument,
-    /// There is no such thing.
-    NotFound,
     /// Right, but not in the state things are in.
     FailedPrecondition,
     /// A limit was reached; wait, or send less.
@@ -19,8 +17,6 @@ pub enum Code {
     DeadlineExceeded,
     /// Not now; the same call may work later.
     Unavailable,
-    /// A defect of ours.
-    Internal,
 }
 
 /// A code and one sentence for the caller.
@@ -61,30 +57,13 @@ impl fmt::Display for Status {
 impl std::error::Error for Status {}
 
 impl Code {
-    /// The HTTP status that says the same.
-    #[must_use]
-    pub fn http(self) -> http::StatusCode {
-        use http::StatusCode;
-        match self {
-            Self::InvalidArgument => StatusCode::BAD_REQUEST,
-            Self::NotFound => StatusCode::NOT_FOUND,
-            Self::FailedPrecondition => StatusCode::CONFLICT,
-            Self::Exhausted => StatusCode::TOO_MANY_REQUESTS,
-            Self::DeadlineExceeded => StatusCode::REQUEST_TIMEOUT,
-            Self::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
-            Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
-        }
-    }
-
     fn grpc(self) -> tonic::Code {
         match self {
             Self::InvalidArgument => tonic::Code::InvalidArgument,
-            Self::NotFound => tonic::Code::NotFound,
             Self::FailedPrecondition => tonic::Code::FailedPrecondition,
             Self::Exhausted => tonic::Code::ResourceExhausted,
             Self::DeadlineExceeded => tonic::Code::DeadlineExceeded,
             Self::Unavailable => tonic::Code::Unavailable,
-            Self::Internal => tonic::Code::Internal,
         }
     }
 }

@@ -33,6 +33,6 @@ pub use check::{Finding, Level, check};
 pub use connect::Connector;
 pub use errors::Error;
 pub use options::{Options, Session, Target};
-pub use pool::{forsake, pool};
+pub use pool::pool;
 pub use refusal::Refusal;
 pub use retry::{Retry, is_stale, verdict, verdict_of};

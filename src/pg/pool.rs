@@ -56,15 +56,6 @@ pub fn pool(connector: &Connector, settings: &Database) -> Pool {
     .expect("a runtime is named")
 }
 
-/// Drops the idle connections of `pool` when `error` says that they lead to a server that went away
-/// or became read-only (see [`super::is_stale`]), so that the next `get` makes a fresh one. The
-/// connection that met the error should be dropped with `Object::take`.
-pub fn forsake(pool: &Pool, error: &tokio_postgres::Error) {
-    if super::is_stale(error) {
-        pool.retain(|_, _| false);
-    }
-}
-
 struct Dial {
     connector: Connector,
     statement_timeout: String,

@@ -125,12 +125,6 @@ impl Listener {
     pub fn local_addr(&self) -> SocketAddr {
         self.address
     }
-
-    /// Whether its connections are encrypted.
-    #[must_use]
-    pub fn is_tls(&self) -> bool {
-        self.tls.is_some()
-    }
 }
 
 /// Accepts until `lifecycle` stops; returns once nothing new is accepted. Connections then are told
