@@ -40,7 +40,7 @@ pub(crate) enum Kind {
 pub(crate) struct Load {
     events: Vec<Bytes>,
     /// The same steps as rows of COPY, a batch each.
-    batches: Vec<Vec<u8>>,
+    batches: Vec<Bytes>,
 }
 
 impl Load {
@@ -49,6 +49,7 @@ impl Load {
             events: Vec::with_capacity(rows),
             batches: Vec::new(),
         };
+        let mut batches = Vec::new();
         let payload: Bytes = vec![b'x'; PAYLOAD].into();
         for flow in 0.. {
             let instance = format!("{flow:032x}");
@@ -63,7 +64,7 @@ impl Load {
                 }));
             }
             for number in 0..STEPS_OF_A_FLOW {
-                load.step(&instance, number, &payload);
+                load.step(&instance, number, &payload, &mut batches);
             }
             if kind == Kind::Flows {
                 load.event(event::Kind::Ended(FlowEnded {
@@ -80,6 +81,7 @@ impl Load {
             }
         }
         load.events.truncate(rows);
+        load.batches = batches.into_iter().map(Bytes::from).collect();
         load
     }
 
@@ -88,7 +90,7 @@ impl Load {
             .push(Event { kind: Some(kind) }.encode_to_vec().into());
     }
 
-    fn step(&mut self, instance: &str, number: usize, payload: &Bytes) {
+    fn step(&mut self, instance: &str, number: usize, payload: &Bytes, batches: &mut Vec<Vec<u8>>) {
         let number = i32::try_from(number).expect("few steps");
         self.event(event::Kind::Step(StepRecorded {
             instance_id: instance.to_owned(),
@@ -103,8 +105,8 @@ impl Load {
             step_data: Some(payload.clone()),
             ..StepRecorded::default()
         }));
-        if self.events.len() % BATCH == 1 || self.batches.is_empty() {
-            self.batches.push(Vec::new());
+        if self.events.len() % BATCH == 1 || batches.is_empty() {
+            batches.push(Vec::new());
         }
         let at = Micros::from_unix("start", 1_800_000_000 + i64::from(number), 0).expect("a time");
         let step = Step {
@@ -121,7 +123,7 @@ impl Load {
             content: Some(payload),
             misc: None,
         };
-        row::step(self.batches.last_mut().expect("a batch"), &step);
+        row::step(batches.last_mut().expect("a batch"), &step);
     }
 
     /// Raw COPY: `writers` connections, a transaction for each batch.
@@ -132,8 +134,10 @@ impl Load {
             for batch in self.batches.iter().skip(writer).step_by(writers) {
                 let mut sink = pin!(client.copy_in::<_, Bytes>(&copy).await?);
                 sink.feed(Bytes::from_static(&binary::HEADER)).await?;
-                for message in batch.chunks(MESSAGE_BYTES) {
-                    sink.feed(Bytes::copy_from_slice(message)).await?;
+                let mut rest = batch.clone();
+                while !rest.is_empty() {
+                    let message = rest.split_to(MESSAGE_BYTES.min(rest.len()));
+                    sink.feed(message).await?;
                 }
                 sink.feed(Bytes::from_static(&binary::TRAILER)).await?;
                 sink.finish().await?;
