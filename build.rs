@@ -8,7 +8,11 @@ use protox::prost::Message as _;
 )]
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     println!("cargo:rerun-if-changed=proto");
-    let files = ["flowtrail/v1/record.proto", "flowtrail/v1/apps.proto"];
+    let files = [
+        "flowtrail/v1/record.proto",
+        "flowtrail/v1/apps.proto",
+        "flowtrail/v1/query.proto",
+    ];
     let descriptors = protox::compile(files, ["proto"])?;
     let out = std::path::PathBuf::from(std::env::var("OUT_DIR")?);
     std::fs::write(out.join("flowtrail.bin"), descriptors.encode_to_vec())?;

@@ -11,10 +11,12 @@
 //!    its header; [`ingest::grpc`], [`ingest::load`], [`ingest::queue`] and [`ingest::lane`] are
 //!    the stations.
 //! 3. [`control`]: what may come in, the toggles of `appstate`.
-//! 4. [`pg`]: PostgreSQL, from a URL to a connection and from an SQLSTATE to a remedy; the schema's
+//! 4. [`query`]: the way out, instances, steps, snapshots and what a rerun needs; [`rest`]: what the
+//!    REST faces have in common.
+//! 5. [`pg`]: PostgreSQL, from a URL to a connection and from an SQLSTATE to a remedy; the schema's
 //!    migrations and the embedded server.
-//! 5. [`app`]: the wiring; [`lifecycle`]: the phases and the order of a stop; [`server`]: the port.
-//! 6. [`ops`]: how it is watched; [`cli`]: how it is driven; [`config`]: every option.
+//! 6. [`app`]: the wiring; [`lifecycle`]: the phases and the order of a stop; [`server`]: the port.
+//! 7. [`ops`]: how it is watched; [`cli`]: how it is driven; [`config`]: every option.
 //!
 //! `ARCHITECTURE.md` says why things are as they are.
 
@@ -28,5 +30,7 @@ pub mod lifecycle;
 pub mod ops;
 pub mod pg;
 pub mod proto;
+pub mod query;
+pub mod rest;
 pub mod server;
 pub mod status;

@@ -9,6 +9,8 @@ use std::{borrow::Cow, fmt};
 pub enum Code {
     /// The caller sent something wrong; sending it again will not help.
     InvalidArgument,
+    /// There is no such thing.
+    NotFound,
     /// Right, but not in the state things are in.
     FailedPrecondition,
     /// A limit was reached; wait, or send less.
@@ -42,6 +44,11 @@ impl Status {
         Self::new(Code::InvalidArgument, message)
     }
 
+    /// [`Code::NotFound`]: name what is not there.
+    pub fn not_found(message: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(Code::NotFound, message)
+    }
+
     /// [`Code::Unavailable`]: say what is away.
     pub fn unavailable(message: impl Into<Cow<'static, str>>) -> Self {
         Self::new(Code::Unavailable, message)
@@ -60,10 +67,23 @@ impl Code {
     fn grpc(self) -> tonic::Code {
         match self {
             Self::InvalidArgument => tonic::Code::InvalidArgument,
+            Self::NotFound => tonic::Code::NotFound,
             Self::FailedPrecondition => tonic::Code::FailedPrecondition,
             Self::Exhausted => tonic::Code::ResourceExhausted,
             Self::DeadlineExceeded => tonic::Code::DeadlineExceeded,
             Self::Unavailable => tonic::Code::Unavailable,
+        }
+    }
+
+    /// The status of HTTP that says the same.
+    pub fn http(self) -> http::StatusCode {
+        match self {
+            Self::InvalidArgument => http::StatusCode::BAD_REQUEST,
+            Self::NotFound => http::StatusCode::NOT_FOUND,
+            Self::FailedPrecondition => http::StatusCode::CONFLICT,
+            Self::Exhausted => http::StatusCode::TOO_MANY_REQUESTS,
+            Self::DeadlineExceeded => http::StatusCode::REQUEST_TIMEOUT,
+            Self::Unavailable => http::StatusCode::SERVICE_UNAVAILABLE,
         }
     }
 }

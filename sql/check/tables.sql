@@ -11,7 +11,8 @@ from (values (1, 'public', 'steps', array['select', 'insert', 'update', 'delete'
              (5, 'flowtrail', 'attempts', array['select', 'insert', 'update', 'delete']),
              (6, 'flowtrail', 'past_steps', array['select', 'insert', 'update', 'delete']),
              (7, 'flowtrail', 'cuts', array['select', 'insert', 'update', 'delete']),
-             (8, 'flowtrail', 'reruns', array['select', 'insert', 'update', 'delete']))
+             (8, 'flowtrail', 'reruns', array['select', 'insert', 'update', 'delete']),
+             (9, 'flowtrail', 'skipped_instances', array['select', 'insert', 'update', 'delete']))
      t (place, schema, name, needs)
 left join pg_namespace n on n.nspname = t.schema
 left join pg_class c on c.relnamespace = n.oid and c.relname = t.name

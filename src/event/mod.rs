@@ -5,10 +5,12 @@
 //! texts hold no NUL, its indexed texts fit an index, its times fit PostgreSQL.
 
 mod check;
+mod committed;
 pub mod flogo;
 mod time;
 
 pub use check::{INDEXED_TEXT_BYTES, Invalid, Reason, indexed_text, text};
+pub use committed::{App, Committed, CommittedStep};
 pub use time::Micros;
 
 /// One reported thing. Field by field the columns of `flowstate` and `steps`; `None` is NULL.

@@ -1,5 +1,7 @@
 //! Times as PostgreSQL stores them: microseconds, UTC, no zone.
 
+use std::fmt;
+
 use super::{Invalid, Reason};
 
 /// Microseconds since 2000-01-01 00:00:00 UTC, the epoch of PostgreSQL's `timestamp`, and inside
@@ -49,6 +51,49 @@ impl Micros {
     pub fn since_2000(self) -> i64 {
         self.0
     }
+
+    /// A time that PostgreSQL has stored, as its binary format tells it; none for its infinities.
+    pub fn stored(micros: i64) -> Option<Self> {
+        RANGE.contains(&micros).then_some(Self(micros))
+    }
+
+    /// Seconds since 1970-01-01 UTC and nanoseconds after that second.
+    pub fn unix(self) -> (i64, i32) {
+        let seconds = self.0.div_euclid(1_000_000) + EPOCH_SECONDS;
+        let micros = i32::try_from(self.0.rem_euclid(1_000_000)).unwrap_or_default();
+        (seconds, micros * 1_000)
+    }
+}
+
+/// RFC 3339 in UTC with as many digits of the second as are not zero, as Go writes it.
+impl fmt::Display for Micros {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (seconds, nanos) = self.unix();
+        let (days, second) = (seconds.div_euclid(86_400), seconds.rem_euclid(86_400));
+        let (year, month, day) = civil(days);
+        let (hour, minute, second) = (second / 3_600, second / 60 % 60, second % 60);
+        write!(
+            f,
+            "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}"
+        )?;
+        if nanos != 0 {
+            let digits = format!("{:06}", nanos / 1_000);
+            write!(f, ".{}", digits.trim_end_matches('0'))?;
+        }
+        f.write_str("Z")
+    }
+}
+
+/// The date that is `days` after 1970-01-01, counted from March of the year 0 in eras of 400 years.
+fn civil(days: i64) -> (i64, i64, i64) {
+    let days = days + 719_468;
+    let (era, of_era) = (days.div_euclid(146_097), days.rem_euclid(146_097));
+    let year = (of_era - of_era / 1_460 + of_era / 36_524 - of_era / 146_096) / 365;
+    let of_year = of_era - (365 * year + year / 4 - year / 100);
+    let month = (5 * of_year + 2) / 153;
+    let day = of_year - (153 * month + 2) / 5 + 1;
+    let month = if month < 10 { month + 3 } else { month - 9 };
+    (year + era * 400 + i64::from(month <= 2), month, day)
 }
 
 #[cfg(test)]
@@ -75,6 +120,22 @@ mod tests {
         assert_eq!(time.map(Micros::since_2000), Ok(0));
         let time = Micros::from_unix("start_time", EPOCH_SECONDS - 1, 999_998_500);
         assert_eq!(time.map(Micros::since_2000), Ok(-2));
+    }
+
+    #[test]
+    fn a_time_is_written_as_go_writes_it() {
+        let check = |seconds, nanos, expected: &str| {
+            let time = Micros::from_unix("t", seconds, nanos).expect("a time");
+            assert_eq!(time.to_string(), expected);
+            assert_eq!(Micros::stored(time.since_2000()), Some(time));
+            assert_eq!(time.unix(), (seconds, i32::try_from(nanos).expect("nanos")));
+        };
+        check(1_795_201_236, 763_251_000, "2026-11-20T19:00:36.763251Z");
+        check(1_795_201_236, 700_000_000, "2026-11-20T19:00:36.7Z");
+        check(951_782_400, 0, "2000-02-29T00:00:00Z");
+        check(-62_135_596_800, 0, "0001-01-01T00:00:00Z");
+        check(-1, 999_999_000, "1969-12-31T23:59:59.999999Z");
+        assert_eq!(Micros::stored(i64::MAX), None);
     }
 
     #[test]

@@ -277,7 +277,8 @@ async fn tables(client: &Client, role: &str) -> Result<Vec<Finding>, Error> {
             "flowtrail.attempts" => "table attempts",
             "flowtrail.past_steps" => "table past_steps",
             "flowtrail.cuts" => "table cuts",
-            _ => "table reruns",
+            "flowtrail.reruns" => "table reruns",
+            _ => "table skipped_instances",
         };
         let lacks: Vec<String> = row.get("lacks");
         if !row.get::<_, bool>("present") {

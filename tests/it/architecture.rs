@@ -15,10 +15,19 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("lifecycle", &[]),
     ("config", &[]),
     ("proto", &[]),
+    ("rest", &["status"]),
     ("pg", &["config"]),
     (
         "control",
-        &["pg", "config", "lifecycle", "status", "proto", "event"],
+        &[
+            "pg",
+            "config",
+            "lifecycle",
+            "status",
+            "proto",
+            "event",
+            "rest",
+        ],
     ),
     (
         "ingest",
@@ -30,11 +39,20 @@ const IMPORTS: &[(&str, &[&str])] = &[
             "status",
             "config",
             "proto",
+            "rest",
         ],
     ),
     (
         "query",
-        &["pg", "config", "lifecycle", "status", "proto", "event"],
+        &[
+            "pg",
+            "config",
+            "lifecycle",
+            "status",
+            "proto",
+            "event",
+            "rest",
+        ],
     ),
     ("ops", &["config", "lifecycle", "status", "proto"]),
     ("server", &["config", "lifecycle", "status"]),
@@ -53,6 +71,7 @@ const CRATES: &[(&str, &[&str])] = &[
         &[
             "*/grpc.rs",
             "ingest/grpc/",
+            "query/grpc/",
             "server/",
             "status.rs",
             "proto.rs",
@@ -60,7 +79,19 @@ const CRATES: &[(&str, &[&str])] = &[
             "cli/",
         ],
     ),
-    ("axum", &["server/", "ops/", "app.rs", "app/"]),
+    (
+        "axum",
+        &[
+            "*/rest.rs",
+            "rest.rs",
+            "ingest/rest/",
+            "query/rest/",
+            "server/",
+            "ops/",
+            "app.rs",
+            "app/",
+        ],
+    ),
     (
         "tokio_postgres",
         &[
@@ -71,6 +102,7 @@ const CRATES: &[(&str, &[&str])] = &[
             "control/listen.rs",
             "control/store.rs",
             "control/error.rs",
+            "query/",
         ],
     ),
 ];

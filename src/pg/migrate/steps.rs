@@ -10,7 +10,7 @@ use super::{Error, Pending};
 /// The table in which the runner keeps what was applied.
 const HISTORY: &str = "flowtrail.migrations";
 
-const FILES: [(&str, &str); 3] = [
+const FILES: [(&str, &str); 4] = [
     (
         "V1__public_tables",
         include_str!("../../../sql/migrations/V1__public_tables.sql"),
@@ -22,6 +22,10 @@ const FILES: [(&str, &str); 3] = [
     (
         "V3__toggle_trigger",
         include_str!("../../../sql/migrations/V3__toggle_trigger.sql"),
+    ),
+    (
+        "V4__skipped_instances",
+        include_str!("../../../sql/migrations/V4__skipped_instances.sql"),
     ),
 ];
 

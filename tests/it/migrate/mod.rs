@@ -8,10 +8,11 @@ use futures_util::future::join_all;
 
 use crate::support::{self, TestDatabase};
 
-const EVERYTHING: [&str; 5] = [
+const EVERYTHING: [&str; 6] = [
     "migration 1 public_tables",
     "migration 2 own_schema",
     "migration 3 toggle_trigger",
+    "migration 4 skipped_instances",
     "index flowtrail_flowstate_by_app",
     "index flowtrail_flowstate_by_original",
 ];

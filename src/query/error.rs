@@ -1,0 +1,71 @@
+//! Why a question got no answer.
+
+use crate::{
+    pg,
+    status::{Code, Status},
+};
+
+/// Why a question got no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// What was asked for is not stored. A sentence that names it.
+    #[error("{0}")]
+    NotFound(String),
+    /// The question is wrong.
+    #[error("{field} {problem}")]
+    Invalid {
+        /// Of the request.
+        field: &'static str,
+        /// What it is and what it has to be.
+        problem: String,
+    },
+    /// The database did not answer.
+    #[error(transparent)]
+    Database(#[from] pg::Error),
+}
+
+impl Error {
+    /// A `field` of the question and what is wrong with it.
+    pub fn invalid(field: &'static str, problem: impl Into<String>) -> Self {
+        let problem = problem.into();
+        Self::Invalid { field, problem }
+    }
+
+    /// An instance that is not stored.
+    pub fn no_instance(id: &str) -> Self {
+        Self::NotFound(format!("instance {id} is not stored"))
+    }
+
+    /// What a caller is told. Failures of the database are logged here, as callers see none of
+    /// their text.
+    pub fn status(&self) -> Status {
+        match self {
+            Self::NotFound(sentence) => Status::not_found(sentence.clone()),
+            Self::Invalid { .. } => Status::invalid(self.to_string()),
+            Self::Database(error) => {
+                tracing::warn!(%error, "a query failed");
+                match error.retry() {
+                    pg::Retry::Backoff => {
+                        Status::unavailable("the database cannot be reached; try again")
+                    }
+                    pg::Retry::AfterFix(_) | pg::Retry::Never => Status::new(
+                        Code::FailedPrecondition,
+                        "the database refused the statement; the server's log says why",
+                    ),
+                }
+            }
+        }
+    }
+}
+
+impl From<tokio_postgres::Error> for Error {
+    fn from(error: tokio_postgres::Error) -> Self {
+        Self::Database(error.into())
+    }
+}
+
+impl From<deadpool_postgres::PoolError> for Error {
+    fn from(error: deadpool_postgres::PoolError) -> Self {
+        Self::Database(error.into())
+    }
+}

@@ -1,0 +1,163 @@
+//! The way out: what was recorded, found and read.
+//!
+//! [`History`] is the handle; its methods are the statements of `sql/query`. What a statement
+//! answers is bounded: lists by number, payloads by reading them a portion at a time. [`filter`]
+//! says which instances, [`cursor`] where a page begins.
+//!
+//! A step's content is what the engine posted. [`tasks`] and [`snapshot`] are pure: what a step did
+//! to its tasks, and the state that a row of steps leads to.
+//!
+//! Invariants: no list reads a payload column; no answer needs a whole instance in memory, but a
+//! snapshot, which is as large as the state it shows; text of the database reaches no caller.
+
+mod attempts;
+mod catalogue;
+pub mod cursor;
+mod error;
+pub mod filter;
+mod instances;
+mod lineage;
+mod steps;
+
+use bytes::Bytes;
+
+use crate::{event::Micros, pg::Pool};
+
+pub use attempts::AttemptInfo;
+pub use catalogue::{CatalogueApp, CatalogueVersion};
+pub use cursor::Cursor;
+pub use error::Error;
+pub use filter::Filter;
+pub use lineage::Lineage;
+
+/// Past instances; cheap to clone.
+#[derive(Clone, Debug)]
+pub struct History {
+    pool: Pool,
+}
+
+impl History {
+    /// What is stored in the database of `pool`.
+    #[must_use]
+    pub fn new(pool: Pool) -> Self {
+        Self { pool }
+    }
+}
+
+/// Which attempt of an instance.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Attempt {
+    /// The newest one, as the public tables show it.
+    #[default]
+    Newest,
+    /// By number, from 1, in the order of start times.
+    Number(u32),
+}
+
+/// An attempt of an instance, without payloads. Texts that are NULL are empty.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Instance {
+    /// `flowinstanceid`.
+    pub id: String,
+    /// `userid`.
+    pub user: String,
+    /// `appname`.
+    pub app: String,
+    /// `appversion`.
+    pub version: String,
+    /// `flowname`.
+    pub flow: String,
+    /// `hostid`.
+    pub host: String,
+    /// `status`.
+    pub status: String,
+    /// `starttime`.
+    pub started_at: Option<Micros>,
+    /// `endtime`.
+    pub ended_at: Option<Micros>,
+    /// `executiontime`: milliseconds with three decimals, as text.
+    pub execution_time: Option<String>,
+    /// `rerunofflowinstanceid`.
+    pub original: String,
+    /// `reruncount`; NULL is 0.
+    pub rerun_count: i32,
+    /// `parentflowinstanceid`.
+    pub parent: String,
+    /// `parentflowname`.
+    pub parent_flow: String,
+    /// Whether `flowinput` is there.
+    pub has_input: bool,
+}
+
+/// One instance with what is known to be missing of it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Detail {
+    /// The attempt.
+    pub instance: Instance,
+    /// Its number, from 1.
+    pub attempt: u32,
+    /// How many attempts there are.
+    pub attempts: u32,
+    /// Steps stored of it.
+    pub steps: u32,
+    /// Bytes of `flowinput`.
+    pub input_bytes: Option<u64>,
+    /// Bytes of `flowoutput`.
+    pub output_bytes: Option<u64>,
+    /// No start was recorded.
+    pub start_missing: bool,
+    /// Ranges of step ids that lie between stored ones or before the first, both ends included.
+    pub gaps: Vec<(u32, u32)>,
+    /// It has ended, and the last step stored does not end it.
+    pub last_steps_missing: bool,
+}
+
+/// A payload column of an instance.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Payload {
+    /// `flowinput`.
+    Input,
+    /// `flowoutput`.
+    Output,
+}
+
+/// A step without its content. Texts that are NULL are empty.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Step {
+    /// `stepid`.
+    pub id: u32,
+    /// `taskname`.
+    pub task: String,
+    /// `status`.
+    pub status: String,
+    /// `flowname`.
+    pub flow: String,
+    /// `subflowid`.
+    pub subflow: String,
+    /// `starttime`.
+    pub started_at: Option<Micros>,
+    /// `endtime`.
+    pub ended_at: Option<Micros>,
+    /// `rerun`.
+    pub rerun: Option<bool>,
+    /// Bytes of `stepdata`.
+    pub bytes: u64,
+}
+
+/// A step with its content.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct StepContent {
+    /// The row.
+    pub step: Step,
+    /// `stepdata`; empty when NULL. From a stock engine it is JSON, from others anything.
+    pub content: Bytes,
+}
+
+/// A page of instances.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Page {
+    /// Newest start first, then by id, descending.
+    pub instances: Vec<Instance>,
+    /// Where the next page begins; none on the last one.
+    pub next: Option<Cursor>,
+}
