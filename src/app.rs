@@ -22,9 +22,10 @@ use crate::{
         self,
         grpc::Recorder,
         lane::{Lane, Standing},
+        owners,
         queue::{self, Budget},
         refusals::Refusals,
-        sweep,
+        skipped, sweep,
     },
     lifecycle::{Lifecycle, Phase},
     ops::{self, Probe, Readiness},
@@ -36,7 +37,7 @@ use crate::{
     server,
 };
 
-/// How long a gRPC message that has begun may take to arrive.
+/// How long a gRPC message that has begun, and the body of a request, may take to arrive.
 const MESSAGE_TIME: Duration = Duration::from_secs(10);
 /// Toggles this old mean that the database does not answer: they are read twice a second.
 const STALE: Duration = Duration::from_secs(5);
@@ -159,12 +160,30 @@ async fn assemble(
     lifecycle.spawn(sweep::run(pool.clone(), last));
 
     let probe = probe(intake.budget().clone(), standing, toggles.clone());
+    let limits = Arc::new(config.ingest.clone());
+    let refusals = Refusals::new(metrics.clone());
+    let (owners, lookup) = owners::owners(pool.clone());
+    lifecycle.spawn(lookup.run());
+    let (skipped, writer) = skipped::skipped(pool.clone(), lifecycle.stopping().clone());
+    lifecycle.spawn(writer.run());
+    let rest = ingest::rest::routes(ingest::rest::Recorder {
+        intake: intake.clone(),
+        toggles: toggles.clone(),
+        limits: Arc::clone(&limits),
+        places: Arc::new(Semaphore::new(config.listen.max_streams)),
+        body_time: MESSAGE_TIME,
+        owners,
+        skipped,
+        metrics: metrics.clone(),
+        refusals: refusals.clone(),
+        lifecycle: lifecycle.clone(),
+    });
     let recorder = Recorder {
         intake,
         toggles: toggles.clone(),
-        limits: Arc::new(config.ingest.clone()),
+        limits,
         streams: Arc::new(Semaphore::new(config.listen.max_streams)),
-        refusals: Refusals::new(metrics.clone()),
+        refusals,
         metrics,
         lifecycle: lifecycle.clone(),
     };
@@ -179,7 +198,7 @@ async fn assemble(
         .layer(server::patience(MESSAGE_TIME));
     let admin = ops::health::routes(probe, lifecycle.clone())
         .merge(ops::metrics::routes(Arc::new(registry)));
-    let address = doors.serve(grpc, admin, &config.listen, lifecycle);
+    let address = doors.serve(grpc, rest, admin, &config.listen, lifecycle);
     lifecycle.enter(Phase::Ready);
     tracing::info!(%address, "serving");
     Ok((address, pool))

@@ -3,7 +3,7 @@
 //! another transaction stored their rerun.
 //!
 //! The tables themselves say what may be left (`flowtrail.cuts`, `flowtrail.reruns`), so
-//! that any server can finish what another began. Deletions are forgotten here after a day.
+//! that any server can finish what another began. Deletions and skipped starts are forgotten here after a day.
 
 use std::time::Duration;
 
@@ -71,6 +71,9 @@ pub async fn sweep(pool: &Pool) -> Result<(), pg::Error> {
     }
     client
         .execute(include_str!("../../sql/ingest/sweep_expire.sql"), &[])
+        .await?;
+    client
+        .execute(include_str!("../../sql/ingest/sweep_skipped.sql"), &[])
         .await?;
     transaction.commit().await?;
     Ok(())

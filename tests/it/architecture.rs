@@ -98,6 +98,8 @@ const CRATES: &[(&str, &[&str])] = &[
             "pg/",
             "ingest/lane/",
             "ingest/cut.rs",
+            "ingest/owners.rs",
+            "ingest/skipped.rs",
             "ingest/sweep.rs",
             "control/listen.rs",
             "control/store.rs",

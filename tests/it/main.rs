@@ -18,6 +18,7 @@ mod pg_connect;
 mod program;
 mod protocol;
 mod record;
+mod recorder;
 mod reflection;
 mod refusals;
 mod server;

@@ -13,7 +13,7 @@ use crate::{
     config,
     ingest::{
         load::{self, Terms},
-        queue::{Permit, Registration},
+        queue::Permit,
         row::Source,
         ticket::Receipt,
     },
@@ -150,7 +150,7 @@ async fn take(
         max_event_bytes: limits.max_event_bytes,
     };
     let events = chunk.events.iter().map(|event| &event[..]);
-    let (loads, known) = load::load(events, terms, intake, registration(recorder, source));
+    let (loads, known) = load::load(events, terms, intake, load::registration(toggles, source));
     // The frame is gone from here on.
     drop(chunk.events);
     permit.shrink_to(load::held_bytes(&loads));
@@ -164,21 +164,6 @@ async fn take(
     let submitted = intake.submit(loads, chunk.resent, known, permit).await;
     let receipt = submitted.map_err(|_| stopped())?;
     Ok((receipt, rejected))
-}
-
-/// The row of `appstate` to be written with this chunk, if one is missing.
-fn registration(recorder: &Recorder, source: &Source) -> Option<Registration> {
-    let Source {
-        user, app, version, ..
-    } = source;
-    recorder
-        .toggles
-        .unregistered(user, app, version)
-        .then(|| Registration {
-            user: user.clone(),
-            app: app.clone(),
-            version: version.clone(),
-        })
 }
 
 fn expect_chunk(request: RecordRequest, last: u64) -> Result<Chunk, Status> {
