@@ -42,6 +42,7 @@ impl Doors {
     pub(super) fn serve(
         self,
         grpc: axum::Router,
+        rest: axum::Router,
         admin: axum::Router,
         listen: &config::Listen,
         lifecycle: &Lifecycle,
@@ -50,7 +51,7 @@ impl Doors {
         let open = |listener, router| {
             lifecycle.spawn(server::serve(listener, router, limits, lifecycle.clone()));
         };
-        let mut main = axum::Router::new();
+        let mut main = rest;
         let mut address = self.main.local_addr();
         match self.grpc {
             Some(door) => {

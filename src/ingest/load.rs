@@ -145,6 +145,7 @@ impl Encoder {
             flows: self.flows.finish(),
             reruns: self.reruns,
             registration: None,
+            app: None,
         }
     }
 }

@@ -8,16 +8,19 @@
 //! 4. a [`lane`] fills a batch, writes it in one transaction and settles the parts;
 //! 5. the receipt is answered, `grpc` sends the ack, and the memory is free again.
 //!
-//! [`cut`] marks what a rerun in place leaves behind. [`sweep`] repeats on a tick what two writers may have missed of each other.
+//! [`cut`] marks what a rerun in place leaves behind; [`erase`] deletes instances; [`rest`] are the
+//! routes of both. [`sweep`] repeats on a tick what two writers may have missed of each other.
 
 pub mod admission;
 pub mod cut;
+pub mod erase;
 pub mod grpc;
 pub mod lane;
 pub mod load;
 pub mod metrics;
 pub mod queue;
 pub mod refusals;
+pub mod rest;
 pub mod row;
 pub mod sweep;
 pub mod ticket;

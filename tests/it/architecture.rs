@@ -98,6 +98,7 @@ const CRATES: &[(&str, &[&str])] = &[
             "pg/",
             "ingest/lane/",
             "ingest/cut.rs",
+            "ingest/erase.rs",
             "ingest/sweep.rs",
             "control/listen.rs",
             "control/store.rs",

@@ -1,0 +1,4 @@
+-- ingest/erase_reruns: forgets what was noted of these instances as reruns, where they are gone; what others noted of them stays, as it stays in the rows of those
+delete from flowtrail.reruns r
+where r.rerun = any ($1)
+  and not exists (select from public.flowstate f where f.flowinstanceid = r.rerun)
