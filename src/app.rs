@@ -23,10 +23,11 @@ use crate::{
         erase::Eraser,
         grpc::Recorder,
         lane::{Lane, Standing, Tell},
+        owners,
         queue::{self, Budget},
         refusals::Refusals,
         rest::rerun,
-        sweep,
+        skipped, sweep,
     },
     lifecycle::{Lifecycle, Phase},
     ops::{self, Probe, Readiness},
@@ -39,7 +40,7 @@ use crate::{
     server,
 };
 
-/// How long a gRPC message that has begun may take to arrive.
+/// How long a gRPC message that has begun, and the body of a request, may take to arrive.
 const MESSAGE_TIME: Duration = Duration::from_secs(10);
 /// Toggles this old mean that the database does not answer: they are read twice a second.
 const STALE: Duration = Duration::from_secs(5);
@@ -171,18 +172,38 @@ async fn assemble(
     lifecycle.spawn(sweep::run(pool.clone(), last));
 
     let probe = probe(intake.budget().clone(), standing, toggles.clone());
+    let limits = Arc::new(config.ingest.clone());
+    let refusals = Refusals::new(metrics.clone());
+    let (owners, lookup) = owners::owners(pool.clone());
+    lifecycle.spawn(lookup.run());
+    let (skipped, writer) = skipped::skipped(pool.clone(), lifecycle.stopping().clone());
+    lifecycle.spawn(writer.run());
+    let rest = ingest::rest::routes(ingest::rest::Recorder {
+        intake: intake.clone(),
+        toggles: toggles.clone(),
+        limits: Arc::clone(&limits),
+        places: Arc::new(Semaphore::new(config.listen.max_streams)),
+        body_time: MESSAGE_TIME,
+        owners,
+        skipped,
+        metrics: metrics.clone(),
+        refusals: refusals.clone(),
+        lifecycle: lifecycle.clone(),
+    });
     let eraser = Eraser::new(pool.clone(), intake.clone());
     let steps = config.rest.streaming_step.then(|| {
         let clients = config.listen.max_connections;
         stream::Steps::new(contents, pool.clone(), clients, lifecycle.clone())
     });
-    let rest = rerun::routes(eraser).merge(stream::routes(steps));
+    let rest = rest
+        .merge(rerun::routes(eraser))
+        .merge(stream::routes(steps));
     let recorder = Recorder {
         intake,
         toggles: toggles.clone(),
-        limits: Arc::new(config.ingest.clone()),
+        limits,
         streams: Arc::new(Semaphore::new(config.listen.max_streams)),
-        refusals: Refusals::new(metrics.clone()),
+        refusals,
         metrics,
         lifecycle: lifecycle.clone(),
     };

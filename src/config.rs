@@ -228,6 +228,18 @@ pub struct Ingest {
     /// How long a batch that is not full waits for more; 0 writes at once, and batches grow by themselves under load
     #[arg(long, value_name = "TIME", env = "FLOWTRAIL_LINGER", default_value = "0s", value_parser = duration)]
     pub linger: Duration,
+    /// How long a request that posts an event waits for room and for the commit together, before it is answered with 503
+    #[arg(long, value_name = "TIME", env = "FLOWTRAIL_REST_WAIT", default_value = "10s", value_parser = duration)]
+    pub rest_wait: Duration,
+    /// Whether events can be posted over REST: /v1/instances/start, end, steps and snapshot
+    #[arg(
+        long,
+        value_name = "BOOL",
+        env = "FLOWTRAIL_EXPOSE_RECORDER",
+        default_value_t = true,
+        action = clap::ArgAction::Set
+    )]
+    pub expose_recorder: bool,
 }
 
 /// What may come in.

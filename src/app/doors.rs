@@ -38,7 +38,8 @@ impl Doors {
         Ok(Self { main, grpc, admin })
     }
 
-    /// Serves each router behind its door; answers with the address of gRPC.
+    /// Serves each router behind its door, REST always behind the main one; answers with the
+    /// address of gRPC.
     pub(super) fn serve(
         self,
         grpc: axum::Router,

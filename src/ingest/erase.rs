@@ -262,7 +262,7 @@ async fn owner(
     instance: &str,
 ) -> Result<Option<Option<String>>, tokio_postgres::Error> {
     let given = [(&instance as _, Type::TEXT)];
-    let rows = client.query_typed(sql!("owner"), &given).await?;
+    let rows = client.query_typed(sql!("erase_owner"), &given).await?;
     let stored = rows.first().filter(|row| row.get("stored"));
     Ok(stored.map(|row| row.get("userid")))
 }

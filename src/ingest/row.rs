@@ -7,8 +7,8 @@ use crate::{
     pg::binary,
 };
 
-/// Who reports: columns that come from the hello alone.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// Who reports: columns that come from the hello of a stream, or from a posted start or end.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Source {
     /// `userid`.
     pub user: String,

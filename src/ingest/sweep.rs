@@ -3,7 +3,8 @@
 //! transaction stored their rerun, and whatever was stored while another transaction deleted it.
 //!
 //! The tables themselves say what may be left (`flowtrail.cuts`, `flowtrail.reruns`), so
-//! that any server can finish what another began. The marks of deletions are removed after a day.
+//! that any server can finish what another began. The marks of deletions and the notes of skipped
+//! starts are removed after a day.
 
 use std::time::Duration;
 
@@ -82,6 +83,9 @@ pub async fn sweep(pool: &Pool) -> Result<(), pg::Error> {
     }
     client
         .execute(include_str!("../../sql/ingest/sweep_expire.sql"), &[])
+        .await?;
+    client
+        .execute(include_str!("../../sql/ingest/sweep_skipped.sql"), &[])
         .await?;
     transaction.commit().await?;
     Ok(())

@@ -99,6 +99,8 @@ const CRATES: &[(&str, &[&str])] = &[
             "ingest/lane/",
             "ingest/cut.rs",
             "ingest/erase.rs",
+            "ingest/owners.rs",
+            "ingest/skipped.rs",
             "ingest/sweep.rs",
             "control/listen.rs",
             "control/store.rs",

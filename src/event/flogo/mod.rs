@@ -8,10 +8,12 @@
 
 mod flow;
 mod json;
+mod snapshot;
 mod step;
 mod time;
 
 pub use flow::FlowState;
 pub use json::Invalid;
+pub use snapshot::check_snapshot;
 pub use step::Step;
 pub use time::Time;

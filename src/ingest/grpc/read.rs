@@ -14,7 +14,7 @@ use crate::{
     event::App,
     ingest::{
         load::{self, Terms},
-        queue::{Permit, Registration},
+        queue::Permit,
         row::Source,
         ticket::Receipt,
     },
@@ -156,7 +156,8 @@ async fn take(
         max_event_bytes: limits.max_event_bytes,
     };
     let events = chunk.events.iter().map(|event| &event[..]);
-    let (mut loads, known) = load::load(events, terms, intake, registration(recorder, source));
+    let registration = load::registration(toggles, source);
+    let (mut loads, known) = load::load(events, terms, intake, registration);
     for load in &mut loads {
         load.app = Some(Arc::clone(app));
     }
@@ -173,21 +174,6 @@ async fn take(
     let submitted = intake.submit(loads, chunk.resent, known, permit).await;
     let receipt = submitted.map_err(|_| stopped())?;
     Ok((receipt, rejected))
-}
-
-/// The row of `appstate` to be written with this chunk, if one is missing.
-fn registration(recorder: &Recorder, source: &Source) -> Option<Registration> {
-    let Source {
-        user, app, version, ..
-    } = source;
-    recorder
-        .toggles
-        .unregistered(user, app, version)
-        .then(|| Registration {
-            user: user.clone(),
-            app: app.clone(),
-            version: version.clone(),
-        })
 }
 
 fn expect_chunk(request: RecordRequest, last: u64) -> Result<Chunk, Status> {

@@ -1,4 +1,4 @@
--- ingest/owner: whose an instance is, and whether anything of it is stored
+-- ingest/erase_owner: whose an instance is, and whether anything of it is stored
 select
   (select userid from public.flowstate where flowinstanceid = $1) as userid,
   exists (select from public.flowstate where flowinstanceid = $1)
