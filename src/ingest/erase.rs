@@ -122,7 +122,7 @@ impl Eraser {
             owner(&client, instance).await.map_err(pg::Error::from)?
         };
         match owner {
-            Some(owner) if differs(&owner, user) => Ok(false),
+            Some(owner) if differs(owner.as_deref(), user) => Ok(false),
             None => Ok(true),
             Some(_) => {
                 again(|| cut::make(&self.pool, instance, from, asked_at)).await?;
@@ -167,7 +167,7 @@ async fn delete(
     let instances = vec![instance.to_owned()];
     of(client, sql!("attempts_lock"), &instances).await?;
     let owner = owner(client, instance).await?;
-    if owner.is_some_and(|owner| differs(&owner, user)) {
+    if owner.is_some_and(|owner| differs(owner.as_deref(), user)) {
         return Ok(None);
     }
     let mark = sql!("erase_mark");
@@ -210,13 +210,13 @@ async fn erase(
     let apart = number(&what(sql!("erase_attempts")).await?);
     let flows = number(&what(sql!("erase_flows")).await?);
     what(sql!("erase_cuts")).await?;
-    of(client, sql!("erase_reruns"), instances).await?;
     if !all {
         // a newer attempt may be there
         of(client, sql!("attempts_show"), instances).await?;
         attempts::place(client, instances).await?;
         of(client, sql!("attempts_settle"), instances).await?;
     }
+    of(client, sql!("erase_reruns"), instances).await?;
     uncount(client, instances, named).await?;
     // The newest attempt is a row of `flowstate`, and kept apart too where there are others.
     Ok(Deleted {
@@ -267,7 +267,7 @@ async fn owner(
     Ok(stored.map(|row| row.get("userid")))
 }
 
-fn differs(owner: &Option<String>, user: Option<&str>) -> bool {
+fn differs(owner: Option<&str>, user: Option<&str>) -> bool {
     matches!((owner, user), (Some(owner), Some(user)) if owner != user)
 }
 
