@@ -20,11 +20,13 @@ use crate::{
     control::{self, Toggles},
     ingest::{
         self,
+        erase::Eraser,
         grpc::Recorder,
-        lane::{Lane, Standing},
+        lane::{Lane, Standing, Tell},
         owners,
         queue::{self, Budget},
         refusals::Refusals,
+        rest::rerun,
         skipped, sweep,
     },
     lifecycle::{Lifecycle, Phase},
@@ -34,6 +36,7 @@ use crate::{
         embedded::{Embedded, Kept},
         migrate::{self, State},
     },
+    query::{rest::stream, watch::Watch},
     server,
 };
 
@@ -142,6 +145,13 @@ async fn assemble(
     let standing = Arc::new(Standing::new(config.ingest.lanes));
     let metrics =
         ingest::metrics::Metrics::register(&mut registry, intake.budget(), Arc::clone(&standing));
+    let tell = Tell::default();
+    let (_watch, line) = Watch::new(
+        connector.clone(),
+        tell.names.subscribe(),
+        lifecycle.stopping().clone(),
+    );
+    let contents = tell.contents.clone();
     let options = ingest::lane::Options {
         connector,
         ingest: config.ingest.clone(),
@@ -149,6 +159,7 @@ async fn assemble(
         toggles: toggles.clone(),
         metrics: metrics.clone(),
         standing: Arc::clone(&standing),
+        tell,
     };
     let lanes = lanes
         .into_iter()
@@ -157,6 +168,7 @@ async fn assemble(
     let last = CancellationToken::new();
     lifecycle.spawn(follow(lanes.collect(), last.clone(), lifecycle.clone()));
     lifecycle.spawn(listener.run(last.clone()));
+    lifecycle.spawn(line.run(last.clone()));
     lifecycle.spawn(sweep::run(pool.clone(), last));
 
     let probe = probe(intake.budget().clone(), standing, toggles.clone());
@@ -178,6 +190,14 @@ async fn assemble(
         refusals: refusals.clone(),
         lifecycle: lifecycle.clone(),
     });
+    let eraser = Eraser::new(pool.clone(), intake.clone());
+    let steps = config.rest.streaming_step.then(|| {
+        let clients = config.listen.max_connections;
+        stream::Steps::new(contents, pool.clone(), clients, lifecycle.clone())
+    });
+    let rest = rest
+        .merge(rerun::routes(eraser))
+        .merge(stream::routes(steps));
     let recorder = Recorder {
         intake,
         toggles: toggles.clone(),
@@ -209,7 +229,7 @@ async fn assemble(
 async fn prepare(connector: &Connector, config: &Config, ours: bool) -> anyhow::Result<()> {
     let client = connector.connect("start", |_| ()).await?;
     let state = migrate::state(&client).await?;
-    let connections = config.database.pool_size + config.ingest.lanes + 1;
+    let connections = config.database.pool_size + config.ingest.lanes + 2;
     match state {
         State::Empty => {
             migrate::migrate(connector, |line| tracing::info!("{line}")).await?;

@@ -200,6 +200,7 @@ impl Encoder {
             flows: self.flows.finish(),
             reruns: self.reruns,
             registration: None,
+            app: None,
         }
     }
 }

@@ -11,10 +11,12 @@
 //! [`rest`] does the same for single events that Flogo's engines post; [`owners`] says which app a
 //! step without one is of, [`skipped`] tells the other servers of starts that were not recorded.
 //!
-//! [`cut`] marks what a rerun in place leaves behind. [`sweep`] repeats on a tick what two writers may have missed of each other.
+//! [`cut`] marks what a rerun in place leaves behind; [`erase`] deletes instances. [`sweep`] repeats on
+//! a tick what two writers may have missed of each other.
 
 pub mod admission;
 pub mod cut;
+pub mod erase;
 pub mod grpc;
 pub mod lane;
 pub mod load;

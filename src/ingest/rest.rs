@@ -13,6 +13,7 @@
 mod body;
 mod flogo;
 mod refusal;
+pub mod rerun;
 mod take;
 
 use std::{sync::Arc, time::Duration};
@@ -164,7 +165,7 @@ impl Recorder {
             .await
             .map_err(|_| Refusal::no_room())?;
         drop(place);
-        let taken = self
+        let mut taken = self
             .take(kind, body, deadline)
             .await
             .inspect_err(|refusal| {
@@ -176,6 +177,9 @@ impl Recorder {
                     self.metrics.answered(&counts, read_at.elapsed());
                 }
             })?;
+        for load in &mut taken.loads {
+            load.app.clone_from(&taken.app);
+        }
         permit.shrink_to(REQUEST_BYTES + load::held_bytes(&taken.loads));
 
         let app = taken.app.clone();

@@ -17,7 +17,9 @@ mod error;
 pub mod filter;
 mod instances;
 mod lineage;
+pub mod rest;
 mod steps;
+pub mod watch;
 
 use bytes::Bytes;
 

@@ -98,6 +98,7 @@ const CRATES: &[(&str, &[&str])] = &[
             "pg/",
             "ingest/lane/",
             "ingest/cut.rs",
+            "ingest/erase.rs",
             "ingest/owners.rs",
             "ingest/skipped.rs",
             "ingest/sweep.rs",

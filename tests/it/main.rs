@@ -5,11 +5,13 @@
 mod apps;
 mod architecture;
 mod control;
+mod delete;
 mod docs;
 mod embedded;
 mod faults;
 mod fixtures;
 mod lane;
+mod live;
 mod merge;
 mod migrate;
 mod noise;
