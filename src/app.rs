@@ -33,6 +33,7 @@ use crate::{
         embedded::{Embedded, Kept},
         migrate::{self, State},
     },
+    query::{self, History},
     server,
 };
 
@@ -172,6 +173,11 @@ async fn assemble(
     let store = control::Store::new(pool.clone(), toggles.clone());
     let grpc = Routes::new(recorder.service())
         .add_service(control::grpc::service(store, toggles, lifecycle))
+        .add_service(query::grpc::service(
+            History::new(pool.clone()),
+            None,
+            lifecycle,
+        ))
         .add_service(ops::grpc::health(Arc::clone(&probe), lifecycle).await)
         .add_service(reflection)
         .add_service(older_reflection)

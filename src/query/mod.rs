@@ -16,6 +16,7 @@ pub mod cursor;
 mod detail;
 mod error;
 pub mod filter;
+pub mod grpc;
 pub mod instances;
 mod lineage;
 mod row;

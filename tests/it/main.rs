@@ -9,6 +9,7 @@ mod docs;
 mod embedded;
 mod faults;
 mod fixtures;
+mod history;
 mod lane;
 mod merge;
 mod migrate;
