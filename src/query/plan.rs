@@ -228,3 +228,53 @@ fn stored(step: Result<StepContent, Error>) -> Result<Option<StepContent>, Error
         Err(error) => Err(error),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_request_is_what_the_tester_of_an_engine_takes() {
+        let mut plan = Plan {
+            flow_uri: "res://flow:a".to_owned(),
+            input: Some(Bytes::from_static(b"{\"n\": 1.0}")),
+            ..Plan::default()
+        };
+        let json = |plan: &Plan| {
+            let request = plan.request().expect("nothing is missing");
+            (request.path, request.body.get().to_owned())
+        };
+        let start = r#"{"flowUri":"res://flow:a","data":{"n": 1.0}}"#;
+        assert_eq!(json(&plan), ("/flow/start", start.to_owned()));
+        plan.state = Some(Snapshot::new("i").to_json());
+        let restart = r#"{"initialState":{"flowURI":"","status":0,"id":"i"},"data":{}}"#;
+        assert_eq!(json(&plan), ("/flow/restart", restart.to_owned()));
+        plan.missing.push("step 3 is not stored".to_owned());
+        assert!(plan.request().is_none());
+    }
+
+    #[test]
+    fn what_runs_first_is_read_with_its_input() {
+        let step = |content: &'static str| StepContent {
+            step: Step::default(),
+            content: Bytes::from_static(content.as_bytes()),
+        };
+        let before = Snapshot::new("i");
+        let (_, task, input) = first(
+            &step(
+                r#"{"id":1,"flowChanges":{"0":{"tasks":{"t":{"change":2,"status":40,"input":{"q": 5}}}}},
+                    "queueChanges":{"1":{"change":2,"taskId":"t"},"2":{"taskId":"u"}}}"#,
+            ),
+            &before,
+        )
+        .expect("a step");
+        assert_eq!(task.as_deref(), Some("t"));
+        assert_eq!(input.as_deref(), Some(b"{\"q\": 5}".as_slice()));
+        let error = first(&step("\u{1}"), &before).expect_err("no JSON");
+        let sentence = error.to_string();
+        assert!(
+            sentence.starts_with("the data of step 0 is not a Flogo engine's step: not JSON"),
+            "{sentence}"
+        );
+    }
+}

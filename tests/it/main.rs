@@ -14,6 +14,7 @@ mod merge;
 mod migrate;
 mod noise;
 mod ops;
+mod oracle;
 mod pg_connect;
 mod program;
 mod protocol;

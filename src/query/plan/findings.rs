@@ -87,8 +87,7 @@ pub(super) fn state(before: &Snapshot, from: u32) -> Findings {
     if main.uri().is_empty() {
         found.missing("the name of the flow is not stored");
     }
-    let next = before.last_step().map_or(0, |last| last + 1);
-    if let Some((first, last)) = before.gap().or((next < from).then(|| (next, from - 1))) {
+    if let Some((first, last)) = gap(before, from) {
         let which = if first == last {
             format!("step {first} is not stored")
         } else {
@@ -97,6 +96,7 @@ pub(super) fn state(before: &Snapshot, from: u32) -> Findings {
         found.missing(format!(
             "{which}, so the state before step {from} is not known"
         ));
+        return found;
     }
     let outer = before
         .subflows()
@@ -130,6 +130,15 @@ pub(super) fn state(before: &Snapshot, from: u32) -> Findings {
     found
 }
 
+/// The first steps that are missing before step `from`. What else is wrong with the state may come
+/// from that alone.
+fn gap(before: &Snapshot, from: u32) -> Option<(u32, u32)> {
+    let next = before.last_step().map_or(0, |last| last + 1);
+    before
+        .gap()
+        .or_else(|| (next < from).then(|| (next, from - 1)))
+}
+
 /// The task that a step ran: the one that it took from the queue.
 pub(super) fn task<'c>(content: &'c Content<'_>) -> Option<&'c str> {
     let taken = content
@@ -150,8 +159,9 @@ pub(super) fn step(before: &Snapshot, content: &Content<'_>) -> Findings {
         ));
         return found;
     };
-    // inside a subflow nothing works, and `state` says so
-    if !before.subflows().is_empty() {
+    // `state` has said what is wrong then
+    let from_step = u32::try_from(from).unwrap_or_default();
+    if gap(before, from_step).is_some() || !before.subflows().is_empty() {
         return found;
     }
     let mut queued = before.queue().values().rev();

@@ -55,7 +55,7 @@ fn fields<M: SerializeMap>(map: &mut M, flow: &Flow) -> Result<(), M::Error> {
     if !flow.links.is_empty() {
         let links = flow.links.iter().map(|(&id, &status)| Link {
             id,
-            link_id: id,
+            again: id,
             status,
         });
         map.serialize_entry("links", &List(links))?;
@@ -73,7 +73,7 @@ struct Task<'a> {
 struct Link {
     id: i64,
     #[serde(rename = "linkId")]
-    link_id: i64,
+    again: i64,
     status: i64,
 }
 
