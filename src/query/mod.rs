@@ -14,18 +14,35 @@ mod attempts;
 pub mod calls;
 mod catalogue;
 pub mod cursor;
+mod detail;
 mod error;
 pub mod filter;
-mod instances;
+pub mod instances;
 mod lineage;
 mod plan;
+mod row;
 pub mod snapshot;
 mod steps;
 pub mod tasks;
 
-use bytes::Bytes;
+use std::time::Duration;
 
-use crate::{event::Micros, pg::Pool};
+use bytes::Bytes;
+use tokio::time::timeout;
+use tokio_postgres::Row;
+
+use crate::{
+    event::Micros,
+    pg::{self, Pool},
+};
+
+/// A statement of `sql/query`.
+macro_rules! sql {
+    ($name:literal) => {
+        include_str!(concat!("../../sql/query/", $name, ".sql"))
+    };
+}
+use sql;
 
 pub use attempts::AttemptInfo;
 pub use catalogue::{CatalogueApp, CatalogueVersion};
@@ -35,6 +52,10 @@ pub use filter::Filter;
 pub use lineage::Lineage;
 pub use plan::Plan;
 pub use snapshot::Snapshot;
+
+/// How long an answer is waited for. `--statement-timeout` ends a slow statement before; this is for
+/// a line that fell silent.
+const ANSWER: Duration = Duration::from_mins(2);
 
 /// Past instances; cheap to clone.
 #[derive(Clone, Debug)]
@@ -47,6 +68,14 @@ impl History {
     #[must_use]
     pub fn new(pool: Pool) -> Self {
         Self { pool }
+    }
+
+    /// Runs a statement. It is not prepared: it is planned with its values, so that what they do
+    /// not ask for costs nothing, and so that a pooler may stand in between.
+    async fn rows(&self, statement: &str, values: &[row::Value<'_>]) -> Result<Vec<Row>, Error> {
+        let client = self.pool.get().await?;
+        let rows = timeout(ANSWER, client.query_typed(statement, values)).await;
+        Ok(rows.map_err(|_| pg::Error::Silent(ANSWER))??)
     }
 }
 
