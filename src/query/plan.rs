@@ -139,7 +139,7 @@ impl History {
                 plan.flow_uri = uri;
             }
         }
-        plan.input = self.payload(id, attempt, Payload::Input).await?;
+        plan.input = stored(self.payload(id, attempt, Payload::Input).await)?.flatten();
         plan.take(findings::whole(&plan.flow_uri, plan.input.as_deref()));
         Ok(())
     }
@@ -162,8 +162,15 @@ impl History {
         }
         before.name_flow(&plan.flow_uri);
         before.main().uri().clone_into(&mut plan.flow_uri);
-        let at = stored(self.step(id, attempt, from).await)?;
-        let first = match at.as_ref().map(|step| first(step, &before)).transpose() {
+        let Some(at) = stored(self.step(id, attempt, from).await)? else {
+            let last = before.last_step().map_or_else(String::new, |last| {
+                format!("; the last one before it is step {last}")
+            });
+            plan.missing
+                .push(format!("step {from} is not stored{last}"));
+            return Ok(());
+        };
+        let (findings, task, input) = match first(&at, &before) {
             Ok(first) => first,
             Err(error) => {
                 plan.missing.push(error.to_string());
@@ -171,12 +178,8 @@ impl History {
             }
         };
         plan.take(findings::state(&before, from));
-        if let Some((findings, task, input)) = first {
-            plan.take(findings);
-            (plan.task, plan.input) = (task, input);
-        } else {
-            plan.missing.push(format!("step {from} is not stored"));
-        }
+        plan.take(findings);
+        (plan.task, plan.input) = (task, input);
         plan.state = Some(before.to_json());
         Ok(())
     }
@@ -221,9 +224,9 @@ fn flow_uri(name: &str) -> String {
     format!("res://flow:{name}")
 }
 
-fn stored(step: Result<StepContent, Error>) -> Result<Option<StepContent>, Error> {
-    match step {
-        Ok(step) => Ok(Some(step)),
+fn stored<T>(answer: Result<T, Error>) -> Result<Option<T>, Error> {
+    match answer {
+        Ok(it) => Ok(Some(it)),
         Err(Error::NotFound(_)) => Ok(None),
         Err(error) => Err(error),
     }

@@ -157,11 +157,16 @@ impl StepContent {
         &self,
         read: impl FnOnce(&Content<'_>) -> Result<T, Invalid>,
     ) -> Result<T, Error> {
+        let step = self.step.id;
+        if self.content.is_empty() {
+            return Err(Error::Unreadable(format!(
+                "step {step} was stored without data"
+            )));
+        }
         let text = String::from_utf8_lossy(&self.content);
         Content::parse(&text)
             .and_then(|content| read(&content))
             .map_err(|invalid| {
-                let step = self.step.id;
                 Error::Unreadable(format!(
                     "the data of step {step} is not a Flogo engine's step: {invalid}"
                 ))

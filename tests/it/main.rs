@@ -16,6 +16,7 @@ mod noise;
 mod ops;
 mod oracle;
 mod pg_connect;
+mod plan;
 mod program;
 mod protocol;
 mod record;

@@ -89,7 +89,7 @@ impl Engine {
         if self.steps == 0 {
             let (mut changes, mut queue) = (json!({}), json!({}));
             self.begin(0, None, "a", &mut changes, &mut queue);
-            return Some(self.posted(changes, queue));
+            return Some(self.posted(&changes, &queue));
         }
         let choice = self.choices.next()?;
         let (id, (flow, task)) = self.state.queue.pop_last()?;
@@ -126,7 +126,7 @@ impl Engine {
             4 if flow != 0 && self.flow(flow).tasks.len() == 1 => {
                 self.set(flow, &task, 100, &mut changes);
                 self.end(flow, 700, &mut changes);
-                return Some(self.failed(flow, changes, queue));
+                return Some(self.failed(flow, &changes, &queue));
             }
             _ => {
                 changes[flow.to_string()]["tasks"][&task] = json!({"change": 2, "status": 40});
@@ -142,11 +142,11 @@ impl Engine {
                 }
             }
         }
-        Some(self.posted(changes, queue))
+        Some(self.posted(&changes, &queue))
     }
 
     /// A failed subflow is told by a step of its own; the next one queues the task that called.
-    fn failed(&mut self, flow: i64, changes: Value, queue: Value) -> Value {
+    fn failed(&mut self, flow: i64, changes: &Value, queue: &Value) -> Value {
         let first = self.posted(changes, queue);
         let caller = self.leave(flow);
         let told = self.state.clone();
@@ -154,7 +154,7 @@ impl Engine {
         if let Some((parent, caller)) = caller {
             self.push(parent, &caller, &mut queue);
         }
-        let second = self.posted(json!({}), queue);
+        let second = self.posted(&json!({}), &queue);
         self.next = Some((second, std::mem::replace(&mut self.state, told)));
         first
     }
@@ -245,7 +245,7 @@ impl Engine {
         self.state.flows.remove(&flow)?.caller
     }
 
-    fn posted(&mut self, changes: Value, queue: Value) -> Value {
+    fn posted(&mut self, changes: &Value, queue: &Value) -> Value {
         let step =
             json!({"id": self.steps, "flowId": "i", "flowChanges": changes, "queueChanges": queue});
         self.steps += 1;
