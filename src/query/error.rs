@@ -21,6 +21,9 @@ pub enum Error {
         /// What it is and what it has to be.
         problem: String,
     },
+    /// What is stored is not what a Flogo engine posts. A sentence that names the step.
+    #[error("{0}")]
+    Unreadable(String),
     /// The database did not answer.
     #[error(transparent)]
     Database(#[from] pg::Error),
@@ -52,6 +55,7 @@ impl Error {
         match self {
             Self::NotFound(sentence) => Status::not_found(sentence.clone()),
             Self::Invalid { .. } => Status::invalid(self.to_string()),
+            Self::Unreadable(sentence) => Status::new(Code::FailedPrecondition, sentence.clone()),
             Self::Database(_) if self.sqlstate() == Some(&SqlState::QUERY_CANCELED) => {
                 tracing::info!("a query took longer than --statement-timeout");
                 Status::new(

@@ -4,13 +4,14 @@
 //! answers is bounded: lists by number, payloads by reading them a portion at a time. [`filter`]
 //! says which instances, [`cursor`] where a page begins.
 //!
-//! A step's content is what the engine posted. [`tasks`] and [`snapshot`] are pure: what a step did
-//! to its tasks, and the state that a row of steps leads to.
+//! A step's content is what the engine posted. [`tasks`], [`calls`] and [`snapshot`] are pure: what a
+//! step did to its tasks, the rows of calls put together, and the state that a row of steps leads to.
 //!
 //! Invariants: no list reads a payload column; no answer needs a whole instance in memory, but a
 //! snapshot, which is as large as the state it shows; text of the database reaches no caller.
 
 mod attempts;
+pub mod calls;
 mod catalogue;
 pub mod cursor;
 mod detail;
@@ -19,8 +20,11 @@ pub mod filter;
 pub mod grpc;
 pub mod instances;
 mod lineage;
+mod plan;
 mod row;
+pub mod snapshot;
 mod steps;
+pub mod tasks;
 
 use std::time::Duration;
 
@@ -47,6 +51,8 @@ pub use cursor::Cursor;
 pub use error::Error;
 pub use filter::Filter;
 pub use lineage::Lineage;
+pub use plan::Plan;
+pub use snapshot::Snapshot;
 
 /// How long an answer is waited for. `--statement-timeout` ends a slow statement before; this is for
 /// a line that fell silent.
