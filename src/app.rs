@@ -20,11 +20,14 @@ use crate::{
     control::{self, Toggles},
     ingest::{
         self,
+        erase::Eraser,
         grpc::Recorder,
-        lane::{Lane, Standing},
+        lane::{Lane, Standing, Tell},
+        owners,
         queue::{self, Budget},
         refusals::Refusals,
-        sweep,
+        rest::rerun,
+        skipped, sweep,
     },
     lifecycle::{Lifecycle, Phase},
     ops::{self, Probe, Readiness},
@@ -33,11 +36,11 @@ use crate::{
         embedded::{Embedded, Kept},
         migrate::{self, State},
     },
-    query::{self, History},
+    query::{self, History, rest::stream, watch::Watch},
     server,
 };
 
-/// How long a gRPC message that has begun may take to arrive.
+/// How long a gRPC message that has begun, and the body of a request, may take to arrive.
 const MESSAGE_TIME: Duration = Duration::from_secs(10);
 /// Toggles this old mean that the database does not answer: they are read twice a second.
 const STALE: Duration = Duration::from_secs(5);
@@ -142,6 +145,13 @@ async fn assemble(
     let standing = Arc::new(Standing::new(config.ingest.lanes));
     let metrics =
         ingest::metrics::Metrics::register(&mut registry, intake.budget(), Arc::clone(&standing));
+    let tell = Tell::default();
+    let (watch, line) = Watch::new(
+        connector.clone(),
+        tell.names.subscribe(),
+        lifecycle.stopping().clone(),
+    );
+    let contents = tell.contents.clone();
     let options = ingest::lane::Options {
         connector,
         ingest: config.ingest.clone(),
@@ -149,6 +159,7 @@ async fn assemble(
         toggles: toggles.clone(),
         metrics: metrics.clone(),
         standing: Arc::clone(&standing),
+        tell,
     };
     let lanes = lanes
         .into_iter()
@@ -157,15 +168,42 @@ async fn assemble(
     let last = CancellationToken::new();
     lifecycle.spawn(follow(lanes.collect(), last.clone(), lifecycle.clone()));
     lifecycle.spawn(listener.run(last.clone()));
+    lifecycle.spawn(line.run(last.clone()));
     lifecycle.spawn(sweep::run(pool.clone(), last));
 
     let probe = probe(intake.budget().clone(), standing, toggles.clone());
+    let limits = Arc::new(config.ingest.clone());
+    let refusals = Refusals::new(metrics.clone());
+    let (owners, lookup) = owners::owners(pool.clone());
+    lifecycle.spawn(lookup.run());
+    let (skipped, writer) = skipped::skipped(pool.clone(), lifecycle.stopping().clone());
+    lifecycle.spawn(writer.run());
+    let rest = ingest::rest::routes(ingest::rest::Recorder {
+        intake: intake.clone(),
+        toggles: toggles.clone(),
+        limits: Arc::clone(&limits),
+        places: Arc::new(Semaphore::new(config.listen.max_streams)),
+        body_time: MESSAGE_TIME,
+        owners,
+        skipped,
+        metrics: metrics.clone(),
+        refusals: refusals.clone(),
+        lifecycle: lifecycle.clone(),
+    });
+    let eraser = Eraser::new(pool.clone(), intake.clone());
+    let steps = config.rest.streaming_step.then(|| {
+        let clients = config.listen.max_connections;
+        stream::Steps::new(contents, pool.clone(), clients, lifecycle.clone())
+    });
+    let rest = rest
+        .merge(rerun::routes(eraser.clone()))
+        .merge(stream::routes(steps));
     let recorder = Recorder {
         intake,
         toggles: toggles.clone(),
-        limits: Arc::new(config.ingest.clone()),
+        limits,
         streams: Arc::new(Semaphore::new(config.listen.max_streams)),
-        refusals: Refusals::new(metrics.clone()),
+        refusals,
         metrics,
         lifecycle: lifecycle.clone(),
     };
@@ -175,8 +213,8 @@ async fn assemble(
         .add_service(control::grpc::service(store, toggles, lifecycle))
         .add_service(query::grpc::service(
             History::new(pool.clone()),
-            None,
-            lifecycle,
+            deletion(eraser),
+            watch,
         ))
         .add_service(ops::grpc::health(Arc::clone(&probe), lifecycle).await)
         .add_service(reflection)
@@ -185,10 +223,22 @@ async fn assemble(
         .layer(server::patience(MESSAGE_TIME));
     let admin = ops::health::routes(probe, lifecycle.clone())
         .merge(ops::metrics::routes(Arc::new(registry)));
-    let address = doors.serve(grpc, admin, &config.listen, lifecycle);
+    let address = doors.serve(grpc, rest, admin, &config.listen, lifecycle);
     lifecycle.enter(Phase::Ready);
     tracing::info!(%address, "serving");
     Ok((address, pool))
+}
+
+/// Deletes whoever's instance it is.
+fn deletion(eraser: Eraser) -> query::grpc::Delete {
+    Arc::new(move |instance| {
+        let eraser = eraser.clone();
+        Box::pin(async move {
+            let deleted = eraser.delete(&instance, None).await;
+            let deleted = deleted.map_err(|error| error.status())?;
+            Ok(deleted.map(|rows| (rows.attempts, rows.steps)))
+        })
+    })
 }
 
 /// Makes sure of a database that can be worked with. An empty one and our own are migrated; any
@@ -196,7 +246,7 @@ async fn assemble(
 async fn prepare(connector: &Connector, config: &Config, ours: bool) -> anyhow::Result<()> {
     let client = connector.connect("start", |_| ()).await?;
     let state = migrate::state(&client).await?;
-    let connections = config.database.pool_size + config.ingest.lanes + 1;
+    let connections = config.database.pool_size + config.ingest.lanes + 2;
     match state {
         State::Empty => {
             migrate::migrate(connector, |line| tracing::info!("{line}")).await?;

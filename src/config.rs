@@ -25,6 +25,9 @@ pub struct Config {
     /// What may come in.
     #[command(flatten)]
     pub control: Control,
+    /// What REST clients may do.
+    #[command(flatten)]
+    pub rest: Rest,
     /// What it says.
     #[command(flatten)]
     pub log: Log,
@@ -154,7 +157,7 @@ pub struct Database {
         conflicts_with = "database_url"
     )]
     pub database_url_file: Option<PathBuf>,
-    /// Connections for queries and housekeeping, besides one for each lane and one for the toggles
+    /// Connections for queries and housekeeping, besides one for each lane, one for the toggles and one for what watchers are told
     #[arg(
         long,
         value_name = "N",
@@ -225,6 +228,18 @@ pub struct Ingest {
     /// How long a batch that is not full waits for more; 0 writes at once, and batches grow by themselves under load
     #[arg(long, value_name = "TIME", env = "FLOWTRAIL_LINGER", default_value = "0s", value_parser = duration)]
     pub linger: Duration,
+    /// How long a request that posts an event waits for room and for the commit together, before it is answered with 503
+    #[arg(long, value_name = "TIME", env = "FLOWTRAIL_REST_WAIT", default_value = "10s", value_parser = duration)]
+    pub rest_wait: Duration,
+    /// Whether events can be posted over REST: /v1/instances/start, end, steps and snapshot
+    #[arg(
+        long,
+        value_name = "BOOL",
+        env = "FLOWTRAIL_EXPOSE_RECORDER",
+        default_value_t = true,
+        action = clap::ArgAction::Set
+    )]
+    pub expose_recorder: bool,
 }
 
 /// What may come in.
@@ -239,6 +254,21 @@ pub struct Control {
         default_value = "enabled"
     )]
     pub default_persistence: Policy,
+}
+
+/// What REST clients may do.
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "REST")]
+pub struct Rest {
+    /// Whether GET /v1/stream/steps sends steps over a WebSocket as they are committed
+    #[arg(
+        long,
+        value_name = "BOOL",
+        env = "FLOWTRAIL_STREAMING_STEP",
+        default_value_t = true,
+        action = clap::ArgAction::Set
+    )]
+    pub streaming_step: bool,
 }
 
 /// Recorded or not.

@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 
 use clap::Parser as _;
 use flowtrail::{
-    app,
+    app::{self, Running},
     config::Config,
     proto::{InstanceFilter, ListInstancesRequest, history_client::HistoryClient},
 };
@@ -37,9 +37,6 @@ fn main() -> anyhow::Result<()> {
 }
 
 async fn run() -> anyhow::Result<()> {
-    let instances = number("BENCH_INSTANCES", 1_000_000);
-    let rounds = number("BENCH_ROUNDS", 200).max(1);
-    let size = u32::try_from(number("BENCH_PAGE", 50))?;
     let directory = tempfile::Builder::new()
         .prefix("flowtrail-bench-")
         .tempdir()?;
@@ -51,6 +48,15 @@ async fn run() -> anyhow::Result<()> {
         .map(Into::into)
         .chain([data.into_os_string()]);
     let service = app::start(Options::try_parse_from(words)?.config).await?;
+    let measured = measure(&service).await;
+    service.stop().await?;
+    measured
+}
+
+async fn measure(service: &Running) -> anyhow::Result<()> {
+    let instances = number("BENCH_INSTANCES", 1_000_000);
+    let rounds = number("BENCH_ROUNDS", 200).max(1);
+    let size = u32::try_from(number("BENCH_PAGE", 50))?;
     let began = Instant::now();
     rows::fill(service.pool(), instances).await?;
     println!(
@@ -79,7 +85,7 @@ async fn run() -> anyhow::Result<()> {
     if number("BENCH_PLANS", 0) > 0 {
         rows::plans(service.pool()).await?;
     }
-    service.stop().await
+    Ok(())
 }
 
 /// Where the pages of a list begin.

@@ -29,9 +29,13 @@ pub(crate) async fn fill(pool: &Pool, instances: usize) -> anyhow::Result<()> {
         let statement = statement.replace("$1", &instances.to_string());
         client.batch_execute(&statement).await?;
     }
-    client
-        .batch_execute("vacuum analyze public.flowstate; vacuum analyze public.steps; checkpoint")
-        .await?;
+    for statement in [
+        "vacuum analyze public.flowstate",
+        "vacuum analyze public.steps",
+        "checkpoint",
+    ] {
+        client.batch_execute(statement).await?;
+    }
     Ok(())
 }
 

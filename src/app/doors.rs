@@ -38,10 +38,12 @@ impl Doors {
         Ok(Self { main, grpc, admin })
     }
 
-    /// Serves each router behind its door; answers with the address of gRPC.
+    /// Serves each router behind its door, REST always behind the main one; answers with the
+    /// address of gRPC.
     pub(super) fn serve(
         self,
         grpc: axum::Router,
+        rest: axum::Router,
         admin: axum::Router,
         listen: &config::Listen,
         lifecycle: &Lifecycle,
@@ -50,7 +52,7 @@ impl Doors {
         let open = |listener, router| {
             lifecycle.spawn(server::serve(listener, router, limits, lifecycle.clone()));
         };
-        let mut main = axum::Router::new();
+        let mut main = rest;
         let mut address = self.main.local_addr();
         match self.grpc {
             Some(door) => {

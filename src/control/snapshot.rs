@@ -94,6 +94,12 @@ impl FromIterator<App> for Snapshot {
 }
 
 impl Snapshot {
+    /// Whether some decision is not `default`.
+    pub(super) fn divides(&self, default: bool) -> bool {
+        self.iter()
+            .any(|(_, _, row)| row.decision.is_some_and(|decision| decision != default))
+    }
+
     /// The apps by user and name.
     pub(super) fn apps(&self) -> Vec<App> {
         let mut apps: Vec<App> = self

@@ -1,7 +1,10 @@
 //! The snapshot of `appstate` that every event is measured against.
 
 use std::{
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -30,6 +33,8 @@ pub struct Toggles {
 struct Shared {
     default: bool,
     snapshot: ArcSwap<Snapshot>,
+    /// Some stored decision is not the default's.
+    divided: AtomicBool,
     generation: watch::Sender<u64>,
     /// When the newest good load began: what was committed before it is in the snapshot.
     loaded: watch::Sender<Instant>,
@@ -46,9 +51,11 @@ impl Toggles {
     pub fn new(default: Policy, apps: impl IntoIterator<Item = App>, metrics: Metrics) -> Self {
         let snapshot: Snapshot = apps.into_iter().collect();
         metrics.apps.set(count(&snapshot));
+        let default = default == Policy::Enabled;
         Self {
             shared: Arc::new(Shared {
-                default: default == Policy::Enabled,
+                default,
+                divided: AtomicBool::new(snapshot.divides(default)),
                 snapshot: ArcSwap::from_pointee(snapshot),
                 generation: watch::Sender::new(0),
                 loaded: watch::Sender::new(Instant::now()),
@@ -66,6 +73,14 @@ impl Toggles {
         let snapshot = self.shared.snapshot.load();
         let decision = snapshot.get(user, app).and_then(|row| row.decision);
         self.effective(decision)
+    }
+
+    /// Whether events are recorded now of any app there may be, also of one nobody has heard of;
+    /// none when the answer is not the same for all.
+    #[must_use]
+    pub fn unanimous(&self) -> Option<bool> {
+        let divided = self.shared.divided.load(Ordering::Acquire);
+        (!divided).then_some(self.shared.default)
     }
 
     /// What a stored decision, or none, comes to under the default policy.
@@ -151,6 +166,8 @@ impl Toggles {
         let changed = snapshot != **shared.snapshot.load();
         if changed {
             shared.metrics.apps.set(count(&snapshot));
+            let divided = snapshot.divides(shared.default);
+            shared.divided.store(divided, Ordering::Release);
             shared.snapshot.store(Arc::new(snapshot));
         }
         shared.metrics.reloads.inc();
@@ -222,6 +239,20 @@ mod tests {
             check("open", otherwise);
             check("unheard", otherwise);
             assert_eq!(toggles.persistence("zeta", "on"), otherwise);
+        }
+    }
+
+    #[test]
+    fn toggles_are_unanimous_until_somebody_decides_against_the_default() {
+        for (default, same) in [(Policy::Enabled, true), (Policy::Disabled, false)] {
+            let toggles = toggles(default, [row("open", "1", None)]);
+            assert_eq!(toggles.unanimous(), Some(same), "{default:?}");
+            load(&toggles, [row("orders", "1", Some(same))]);
+            assert_eq!(toggles.unanimous(), Some(same), "{default:?}");
+            load(&toggles, [row("orders", "1", Some(!same))]);
+            assert_eq!(toggles.unanimous(), None, "{default:?}");
+            load(&toggles, []);
+            assert_eq!(toggles.unanimous(), Some(same), "{default:?}");
         }
     }
 

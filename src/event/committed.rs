@@ -4,13 +4,13 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-/// What one transaction of this server stored. Sent after its COMMIT, over channels that never
-/// hold up the writer: who is too slow misses some.
+/// A part of what one transaction of this server stored: names or steps, each over a channel of its
+/// own. Sent after the COMMIT; no channel holds up the writer, and who is too slow misses some.
 #[derive(Clone, Debug, Default)]
 pub struct Committed {
-    /// The instances it touched, each once.
+    /// Instances that the transaction touched, each once.
     pub instances: Vec<Arc<str>>,
-    /// Its steps; empty while nobody asks for steps.
+    /// Its steps in the order of the batch, those without content left out.
     pub steps: Vec<CommittedStep>,
 }
 

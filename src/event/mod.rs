@@ -33,6 +33,26 @@ impl<'a> Event<'a> {
             Self::Ended(end) => end.instance,
         }
     }
+
+    /// Bytes of its texts and payloads.
+    pub fn bytes(&self) -> usize {
+        let sum = |texts: &[Option<&str>], payloads: &[Option<&[u8]>]| {
+            let texts = texts.iter().flatten().map(|text| text.len());
+            let payloads = payloads.iter().flatten().map(|payload| payload.len());
+            self.instance().len() + texts.sum::<usize>() + payloads.sum::<usize>()
+        };
+        match self {
+            Self::Started(e) => sum(
+                &[e.flow, e.status, e.original, e.parent, e.parent_flow],
+                &[e.input, e.misc],
+            ),
+            Self::Step(e) => sum(
+                &[e.task, e.status, e.flow, e.subflow, e.parent],
+                &[e.content, e.misc],
+            ),
+            Self::Ended(e) => sum(&[e.flow, e.status], &[e.output]),
+        }
+    }
 }
 
 /// The beginning of an attempt.

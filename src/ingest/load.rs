@@ -1,4 +1,5 @@
-//! From the encoded events of a chunk to rows for the lanes: decode, admit, encode, each event once.
+//! From the encoded events of a chunk, or one event of a request, to rows for the lanes: decode,
+//! admit, encode, each event once.
 
 use super::{
     admission::{Decision, admit},
@@ -7,7 +8,10 @@ use super::{
     ticket::Outcome,
     wire,
 };
-use crate::event::{Event, Invalid, Reason};
+use crate::{
+    control::Toggles,
+    event::{Event, Invalid, Reason},
+};
 
 /// What holds for every event of a chunk.
 #[derive(Clone, Copy, Debug)]
@@ -40,42 +44,93 @@ pub fn load<'e>(
     intake: &Intake,
     registration: Option<Registration>,
 ) -> (Vec<Load>, Outcome) {
-    let mut known = Outcome::default();
-    let mut admitted = Vec::new();
-    let mut room = vec![(0, 0); intake.lanes()];
+    let mut admission = Admission::new(terms.source, terms.enabled, intake);
     for (index, bytes) in (0_u32..).zip(events) {
-        let event = match decode(bytes, terms.max_event_bytes) {
-            Ok(event) => event,
-            Err(invalid) => {
-                known.reject(index, invalid);
-                continue;
-            }
-        };
-        let decision = admit(&event, terms.enabled);
-        if decision == Decision::Skip {
-            known.counts.skipped += 1;
-            continue;
+        match decode(bytes, terms.max_event_bytes) {
+            Ok(event) => admission.take(index, event),
+            Err(invalid) => admission.known.reject(index, invalid),
         }
-        let lane = intake.lane(event.instance());
-        let (steps, flows) = &mut room[lane];
-        match event {
-            Event::Step(_) => *steps += bytes.len() + OVERHEAD,
-            _ => *flows += bytes.len() + OVERHEAD + terms.source.bytes(),
+    }
+    admission.encode(registration)
+}
+
+/// As [`load`], of one event that is decoded and checked.
+pub fn one(
+    event: Event<'_>,
+    source: &Source,
+    enabled: bool,
+    intake: &Intake,
+    registration: Option<Registration>,
+) -> (Vec<Load>, Outcome) {
+    let mut admission = Admission::new(source, enabled, intake);
+    admission.take(0, event);
+    admission.encode(registration)
+}
+
+/// The row of `appstate` to be written with what `source` reports, if one is missing.
+pub fn registration(toggles: &Toggles, source: &Source) -> Option<Registration> {
+    let Source {
+        user, app, version, ..
+    } = source;
+    toggles
+        .unregistered(user, app, version)
+        .then(|| Registration {
+            user: user.clone(),
+            app: app.clone(),
+            version: version.clone(),
+        })
+}
+
+/// Events decided on, and the room that their rows take in each lane.
+struct Admission<'a> {
+    source: &'a Source,
+    enabled: bool,
+    intake: &'a Intake,
+    known: Outcome,
+    admitted: Vec<(u32, usize, Decision, Event<'a>)>,
+    room: Vec<(usize, usize)>,
+}
+
+impl<'a> Admission<'a> {
+    fn new(source: &'a Source, enabled: bool, intake: &'a Intake) -> Self {
+        Self {
+            source,
+            enabled,
+            intake,
+            known: Outcome::default(),
+            admitted: Vec::new(),
+            room: vec![(0, 0); intake.lanes()],
         }
-        admitted.push((index, lane, decision, event));
     }
 
-    let mut lanes: Vec<_> = room.into_iter().map(Encoder::with_room).collect();
-    for (index, lane, decision, event) in admitted {
-        lanes[lane].encode(index, decision, &event, terms.source);
+    fn take(&mut self, index: u32, event: Event<'a>) {
+        let decision = admit(&event, self.enabled);
+        if decision == Decision::Skip {
+            self.known.counts.skipped += 1;
+            return;
+        }
+        let lane = self.intake.lane(event.instance());
+        let (steps, flows) = &mut self.room[lane];
+        match event {
+            Event::Step(_) => *steps += event.bytes() + OVERHEAD,
+            _ => *flows += event.bytes() + OVERHEAD + self.source.bytes(),
+        }
+        self.admitted.push((index, lane, decision, event));
     }
-    let mut loads: Vec<_> = lanes.into_iter().map(Encoder::finish).collect();
-    if let Some(registration) = registration {
-        // The same app always goes to the same lane, so that it is registered by one.
-        let lane = intake.lane(&registration.app);
-        loads[lane].registration = Some(registration);
+
+    fn encode(self, registration: Option<Registration>) -> (Vec<Load>, Outcome) {
+        let mut lanes: Vec<_> = self.room.into_iter().map(Encoder::with_room).collect();
+        for (index, lane, decision, event) in self.admitted {
+            lanes[lane].encode(index, decision, &event, self.source);
+        }
+        let mut loads: Vec<_> = lanes.into_iter().map(Encoder::finish).collect();
+        if let Some(registration) = registration {
+            // The same app always goes to the same lane, so that it is registered by one.
+            let lane = self.intake.lane(&registration.app);
+            loads[lane].registration = Some(registration);
+        }
+        (loads, self.known)
     }
-    (loads, known)
 }
 
 fn decode(bytes: &[u8], max_bytes: usize) -> Result<Event<'_>, Invalid> {
@@ -145,6 +200,7 @@ impl Encoder {
             flows: self.flows.finish(),
             reruns: self.reruns,
             registration: None,
+            app: None,
         }
     }
 }

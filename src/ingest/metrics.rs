@@ -42,6 +42,7 @@ pub struct Metrics {
     lost: Counter,
     refusals: Family<Reason, Counter>,
     failures: Family<Class, Counter>,
+    without_app: Family<Reason, Counter>,
     batch_rows: Histogram,
     flush: Histogram,
     ack: Histogram,
@@ -54,6 +55,10 @@ impl Metrics {
         let events = Family::<Outcome, Counter>::default();
         let chunks = Family::<Outcome, Counter>::default();
         let of = |outcome| events.get_or_create_owned(&Outcome { outcome });
+        let without_app = Family::<Reason, Counter>::default();
+        for reason in ["unknown", "unanswered"] {
+            drop(without_app.get_or_create(&Reason { reason }));
+        }
         let metrics = Self {
             recorded: of("recorded"),
             completed: of("completed"),
@@ -63,6 +68,7 @@ impl Metrics {
             lost: chunks.get_or_create_owned(&Outcome { outcome: "lost" }),
             refusals: Family::default(),
             failures: Family::default(),
+            without_app,
             batch_rows: Histogram::new(exponential_buckets(1.0, 4.0, 8)),
             flush: Histogram::new(exponential_buckets(0.0005, 2.0, 16)),
             ack: Histogram::new(exponential_buckets(0.0005, 2.0, 16)),
@@ -79,13 +85,18 @@ impl Metrics {
         );
         registry.register(
             "flowtrail_ingest_refusals",
-            "Streams and chunks refused, by reason",
+            "Streams, chunks and posted events refused, by reason",
             metrics.refusals.clone(),
         );
         registry.register(
             "flowtrail_ingest_write_failures",
             "Transactions that did not commit, by class",
             metrics.failures.clone(),
+        );
+        registry.register(
+            "flowtrail_ingest_unknown_instance_steps",
+            "Posted steps recorded although nobody knew which app they were of, by reason",
+            metrics.without_app.clone(),
         );
         registry.register(
             "flowtrail_ingest_batch_rows",
@@ -126,9 +137,14 @@ impl Metrics {
         self.lost.inc();
     }
 
-    /// A stream or chunk was refused.
+    /// A stream, chunk or posted event was refused.
     pub(super) fn refused(&self, reason: &'static str) {
         self.refusals.get_or_create(&Reason { reason }).inc();
+    }
+
+    /// A step was recorded whose app is `reason`: unknown, or unanswered by the database.
+    pub(super) fn without_app(&self, reason: &'static str) {
+        self.without_app.get_or_create(&Reason { reason }).inc();
     }
 
     /// A transaction did not commit.

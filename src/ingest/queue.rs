@@ -4,6 +4,7 @@
 //! - An edge takes a [`Permit`] before it decodes a chunk; with the database slow or away permits
 //!   run out, the edge waits, and so does its client: back-pressure needs no other code.
 //! - An instance always goes to the same lane.
+//! - A part without rows is answered behind everything its lane took before: [`Intake::settled`].
 //! - A lane ends when every [`Intake`] is gone and its channel is empty.
 
 use std::{
@@ -12,13 +13,18 @@ use std::{
         Arc,
         atomic::{AtomicUsize, Ordering},
     },
+    time::Duration,
 };
 
 use bytes::Bytes;
 use foldhash::fast::FixedState;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore, mpsc},
+    time::timeout,
+};
 
 use super::ticket::{Outcome, Receipt, Share, ticket};
+use crate::event::App;
 
 /// Parts that may wait in front of a lane. Their bytes are bounded by the budget; this bounds
 /// their number.
@@ -72,6 +78,8 @@ pub struct Part {
     pub resent: bool,
     /// An app to register.
     pub registration: Option<Registration>,
+    /// The app whose engine reports, where the edge knows it.
+    pub app: Option<Arc<App>>,
     /// The part's answer.
     pub share: Share,
 }
@@ -87,6 +95,8 @@ pub struct Load {
     pub reruns: bool,
     /// An app to register.
     pub registration: Option<Registration>,
+    /// The app whose engine reports, where the edge knows it.
+    pub app: Option<Arc<App>>,
 }
 
 /// Cheap handle on the way in. As long as there is one the lanes go on.
@@ -103,6 +113,10 @@ pub struct Budget {
     bytes: usize,
     waiting: Arc<AtomicUsize>,
 }
+
+/// What was taken is not written within the time allowed, or never will be by this process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Unsettled;
 
 /// The process stops, or a lane has ended: nothing is taken any more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -164,12 +178,42 @@ impl Intake {
                 flows: load.flows,
                 reruns: load.reruns,
                 registration: load.registration,
+                app: load.app,
                 resent,
                 share: ticket.share(),
             };
             lane.send(part).await.map_err(|_| Closed)?;
         }
         Ok(receipt)
+    }
+
+    /// Waits until everything that was submitted of `instance` before this call is written or
+    /// refused, for `patience` at most. Takes no room.
+    ///
+    /// # Errors
+    /// [`Unsettled`] when that takes longer, or the process stops.
+    pub async fn settled(&self, instance: &str, patience: Duration) -> Result<(), Unsettled> {
+        let none = Arc::clone(&self.budget.permits)
+            .try_acquire_many_owned(0)
+            .map_err(|_| Unsettled)?;
+        let (ticket, mut receipt) = ticket(Outcome::default(), none);
+        let part = Part {
+            steps: Rows::default(),
+            flows: Rows::default(),
+            reruns: false,
+            resent: false,
+            registration: None,
+            app: None,
+            share: ticket.share(),
+        };
+        drop(ticket);
+        let settled = async {
+            let lane = &self.lanes[self.lane(instance)];
+            lane.send(part).await.map_err(|_| Unsettled)?;
+            receipt.answer().await.map_err(|_| Unsettled)
+        };
+        timeout(patience, settled).await.map_err(|_| Unsettled)??;
+        Ok(())
     }
 }
 

@@ -32,7 +32,7 @@ impl Refusals {
         }
     }
 
-    /// A stream or chunk of `app` was refused.
+    /// A stream, chunk or posted event of `app` was refused.
     pub fn refused(&self, reason: &'static str, app: &str, sentence: &str) {
         self.metrics.refused(reason);
         if let Some(unsaid) = self.due() {

@@ -7,8 +7,8 @@ use crate::{
     pg::binary,
 };
 
-/// Who reports: columns that come from the hello alone.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// Who reports: columns that come from the hello of a stream, or from a posted start or end.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Source {
     /// `userid`.
     pub user: String,
@@ -110,4 +110,51 @@ pub fn instance(row: &[u8]) -> &str {
     let at = if columns == 16 { 2 + 6 } else { 2 };
     let length = u32::from_be_bytes([row[at], row[at + 1], row[at + 2], row[at + 3]]) as usize;
     std::str::from_utf8(&row[at + 4..at + 4 + length]).unwrap_or_default()
+}
+
+/// The content (`stepdata`) of an encoded step: its seventh column; none when it is NULL.
+pub fn content(step: &[u8]) -> Option<&[u8]> {
+    let mut rest = step.get(2..)?;
+    for column in 0.. {
+        let (length, behind) = rest.split_first_chunk::<4>()?;
+        // NULL has the length -1 and no bytes.
+        let length = usize::try_from(i32::from_be_bytes(*length)).ok();
+        if column == 6 {
+            return behind.get(..length?);
+        }
+        rest = behind.get(length.unwrap_or(0)..)?;
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_encoded_step_shows_its_instance_and_its_content() {
+        let started_at = Micros::from_unix("start_time", 1_000, 0).expect("a time");
+        let check = |task: Option<&str>, content: Option<&[u8]>| {
+            let mut row = Vec::new();
+            let encoded = Step {
+                instance: "i",
+                number: 7,
+                started_at,
+                ended_at: None,
+                task,
+                status: None,
+                flow: Some("main"),
+                subflow: None,
+                rerun: Some(false),
+                parent: None,
+                content,
+                misc: Some(b"more"),
+            };
+            step(&mut row, &encoded);
+            assert_eq!((instance(&row), self::content(&row)), ("i", content));
+        };
+        check(Some("task"), Some(b"{}"));
+        check(None, Some(b""));
+        check(Some(""), None);
+    }
 }

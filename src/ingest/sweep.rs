@@ -1,16 +1,20 @@
 //! What two writers that did not see each other leave undone, repeated on a tick: steps that were
-//! written while another transaction cut their instance, and originals that were stored while
-//! another transaction stored their rerun.
+//! written while another transaction cut their instance, originals that were stored while another
+//! transaction stored their rerun, and whatever was stored while another transaction deleted it.
 //!
 //! The tables themselves say what may be left (`flowtrail.cuts`, `flowtrail.reruns`), so
-//! that any server can finish what another began. Deletions are forgotten here after a day.
+//! that any server can finish what another began. The marks of deletions and the notes of skipped
+//! starts are removed after a day.
 
 use std::time::Duration;
 
 use tokio::time::{MissedTickBehavior, interval, timeout};
 use tokio_util::sync::CancellationToken;
 
-use super::lane::{attempts, reruns};
+use super::{
+    erase,
+    lane::{attempts, reruns},
+};
 use crate::pg::{self, Pool};
 
 /// How often.
@@ -69,8 +73,19 @@ pub async fn sweep(pool: &Pool) -> Result<(), pg::Error> {
     if !awaited.is_empty() {
         reruns::recount(client, &awaited).await?;
     }
+    let deleted: Vec<String> = texts(
+        client
+            .query(include_str!("../../sql/ingest/sweep_deleted.sql"), &[])
+            .await?,
+    );
+    if !deleted.is_empty() {
+        erase::leftovers(client, &deleted).await?;
+    }
     client
         .execute(include_str!("../../sql/ingest/sweep_expire.sql"), &[])
+        .await?;
+    client
+        .execute(include_str!("../../sql/ingest/sweep_skipped.sql"), &[])
         .await?;
     transaction.commit().await?;
     Ok(())

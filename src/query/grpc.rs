@@ -7,16 +7,17 @@
 mod answer;
 mod ask;
 mod pieces;
+mod rerun;
+mod tasks;
+mod watch;
 
 use std::{fmt, pin::Pin, sync::Arc};
 
 use futures_util::{Stream, StreamExt as _, future::BoxFuture};
-use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response};
 
-use super::{Cursor, Error, History, Payload};
+use super::{Cursor, Error, History, Payload, watch::Watch};
 use crate::{
-    lifecycle::Lifecycle,
     proto::{
         self,
         history_server::{History as Rpcs, HistoryServer},
@@ -37,8 +38,8 @@ type Answer<T> = Result<Response<T>, tonic::Status>;
 /// The service over the stored instances.
 pub struct Service {
     history: History,
-    delete: Option<Delete>,
-    stopping: CancellationToken,
+    delete: Delete,
+    watch: Watch,
 }
 
 impl fmt::Debug for Service {
@@ -47,17 +48,13 @@ impl fmt::Debug for Service {
     }
 }
 
-/// The service; what has no end of its own ends when `lifecycle` stops.
+/// The service; its watches end with `watch`.
 #[must_use]
-pub fn service(
-    history: History,
-    delete: Option<Delete>,
-    lifecycle: &Lifecycle,
-) -> HistoryServer<Service> {
+pub fn service(history: History, delete: Delete, watch: Watch) -> HistoryServer<Service> {
     HistoryServer::new(Service {
         history,
         delete,
-        stopping: lifecycle.stopping().clone(),
+        watch,
     })
 }
 
@@ -167,18 +164,21 @@ impl Rpcs for Service {
 
     async fn list_tasks(
         &self,
-        _: Request<proto::ListTasksRequest>,
+        request: Request<proto::ListTasksRequest>,
     ) -> Answer<proto::ListTasksResponse> {
-        Err(tonic::Status::unimplemented("ListTasks"))
+        let page = tasks::list(&self.history, request.into_inner()).await?;
+        Ok(Response::new(page))
     }
 
     type ReadSnapshotStream = Responses<proto::ReadSnapshotResponse>;
 
     async fn read_snapshot(
         &self,
-        _: Request<proto::ReadSnapshotRequest>,
+        request: Request<proto::ReadSnapshotRequest>,
     ) -> Answer<Self::ReadSnapshotStream> {
-        Err(tonic::Status::unimplemented("ReadSnapshot"))
+        let state = rerun::snapshot(&self.history, request.into_inner()).await?;
+        let responses = pieces::whole(state).map(|piece| Ok(proto::ReadSnapshotResponse { piece }));
+        Ok(Response::new(Box::pin(responses)))
     }
 
     async fn list_attempts(
@@ -228,18 +228,21 @@ impl Rpcs for Service {
 
     async fn plan_rerun(
         &self,
-        _: Request<proto::PlanRerunRequest>,
+        request: Request<proto::PlanRerunRequest>,
     ) -> Answer<proto::PlanRerunResponse> {
-        Err(tonic::Status::unimplemented("PlanRerun"))
+        let plan = rerun::plan(&self.history, request.into_inner()).await?;
+        Ok(Response::new(plan))
     }
 
     type WatchInstancesStream = Responses<proto::WatchInstancesResponse>;
 
     async fn watch_instances(
         &self,
-        _: Request<proto::WatchInstancesRequest>,
+        request: Request<proto::WatchInstancesRequest>,
     ) -> Answer<Self::WatchInstancesStream> {
-        Err(tonic::Status::unimplemented("WatchInstances"))
+        let filter = ask::filter(request.into_inner().filter)?;
+        let responses = watch::responses(self.history.clone(), filter, self.watch.subscribe());
+        Ok(Response::new(Box::pin(responses)))
     }
 
     async fn delete_instance(
@@ -248,10 +251,7 @@ impl Rpcs for Service {
     ) -> Answer<proto::DeleteInstanceResponse> {
         let id = request.into_inner().instance_id;
         super::filter::check_id("instance_id", &id)?;
-        let Some(delete) = &self.delete else {
-            return Err(tonic::Status::unimplemented("DeleteInstance"));
-        };
-        let Some((attempts, steps)) = delete(id.clone()).await? else {
+        let Some((attempts, steps)) = (self.delete)(id.clone()).await? else {
             return Err(Error::no_instance(&id).into());
         };
         Ok(Response::new(proto::DeleteInstanceResponse {

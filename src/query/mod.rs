@@ -21,10 +21,12 @@ pub mod grpc;
 pub mod instances;
 mod lineage;
 mod plan;
+pub mod rest;
 mod row;
 pub mod snapshot;
 mod steps;
 pub mod tasks;
+pub mod watch;
 
 use std::time::Duration;
 

@@ -274,7 +274,7 @@ impl Connection {
         });
         let stream = closing::Closing::new(opening::Opening::new(stream, self.opening));
         let io = TokioIo::new(stream);
-        let mut connection = pin!(self.protocol.serve_connection(io, service));
+        let mut connection = pin!(self.protocol.serve_connection_with_upgrades(io, service));
         tokio::select! {
             outcome = connection.as_mut() => return outcome,
             () = self.stopping.cancelled() => connection.as_mut().graceful_shutdown(),

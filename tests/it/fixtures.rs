@@ -14,7 +14,7 @@ use tokio::process::Command;
 use crate::support::{self, Chance, Stream, TestDatabase, count, end, eventually, hello};
 
 /// Requests of an engine, one a line.
-const TRAFFIC: &str = include_str!("../../demo/recorder-traffic.jsonl");
+pub(crate) const TRAFFIC: &str = include_str!("../../demo/recorder-traffic.jsonl");
 /// The rows that they make, payloads as text.
 const ROWS: &str = include_str!("../fixtures/rows.jsonl");
 /// Requests that are no snapshots.
@@ -38,7 +38,7 @@ fn rows<'a>(lines: impl IntoIterator<Item = &'a str>) -> Vec<Value> {
     rows
 }
 
-async fn check_rows(database: &TestDatabase, how: &str) {
+pub(crate) async fn check_rows(database: &TestDatabase, how: &str) {
     let client = database.client().await;
     let stored = client.query(STORED, &[]).await.unwrap();
     let stored = rows(stored.iter().map(|row| row.get(0)));

@@ -165,6 +165,26 @@ impl<'a> Object<'a> {
         Ok(entries.unwrap_or_default())
     }
 
+    /// An array, each element read by `read`, which sees no fields where it is `null`.
+    pub(super) fn list<T>(&self, key: &str, read: impl Fn(Object<'_>) -> Read<T>) -> Read<Vec<T>> {
+        let elements = self.read(key, |raw| {
+            if !raw.get().starts_with('[') {
+                return Err(wrong("an array or null", raw));
+            }
+            let elements: Vec<&RawValue> = serde_json::from_str(raw.get())
+                .map_err(|error| Invalid::new("", format!("not JSON: {error}")))?;
+            (0..)
+                .zip(elements)
+                .map(|(at, raw)| {
+                    object(raw)
+                        .and_then(|value| read(value.unwrap_or_default()))
+                        .map_err(|error| error.under(&u32::to_string(&at)))
+                })
+                .collect::<Read<Vec<_>>>()
+        })?;
+        Ok(elements.unwrap_or_default())
+    }
+
     /// As [`Object::map`], with keys that are whole numbers in quotes; the last of equal keys stays.
     pub(super) fn numbered<T>(
         &self,

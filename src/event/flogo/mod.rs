@@ -9,6 +9,7 @@
 mod content;
 mod flow;
 mod json;
+mod snapshot;
 mod step;
 mod time;
 
@@ -17,5 +18,6 @@ pub use content::{
 };
 pub use flow::FlowState;
 pub use json::Invalid;
+pub use snapshot::check_snapshot;
 pub use step::Step;
 pub use time::Time;

@@ -11,9 +11,10 @@ use tonic::Streaming;
 use super::Recorder;
 use crate::{
     config,
+    event::App,
     ingest::{
         load::{self, Terms},
-        queue::{Permit, Registration},
+        queue::Permit,
         row::Source,
         ticket::Receipt,
     },
@@ -84,6 +85,10 @@ pub(super) async fn chunks(
     };
     let places = Arc::new(Semaphore::new(recorder.limits.max_unanswered_chunks));
     let unsent = Arc::new(Semaphore::new(UNSENT_REJECTIONS));
+    let app = Arc::new(App {
+        user: source.user.clone(),
+        app: source.app.clone(),
+    });
     let mut last = 0;
     // A place first: what is unanswered stays bounded.
     while let Ok(place) = ends.or(Arc::clone(&places).acquire_owned()).await? {
@@ -102,7 +107,7 @@ pub(super) async fn chunks(
         last = chunk.sequence;
         let read_at = Instant::now();
         let permit = ends.or(room(recorder, source, &chunk)).await?;
-        let (receipt, count) = take(recorder, source, chunk, permit).await?;
+        let (receipt, count) = take(recorder, source, &app, chunk, permit).await?;
         let pending = Pending {
             sequence: last,
             receipt,
@@ -135,6 +140,7 @@ async fn room(recorder: &Recorder, source: &Source, chunk: &Chunk) -> Permit {
 async fn take(
     recorder: &Recorder,
     source: &Source,
+    app: &Arc<App>,
     chunk: Chunk,
     mut permit: Permit,
 ) -> Result<(Receipt, u32), Status> {
@@ -150,7 +156,11 @@ async fn take(
         max_event_bytes: limits.max_event_bytes,
     };
     let events = chunk.events.iter().map(|event| &event[..]);
-    let (loads, known) = load::load(events, terms, intake, registration(recorder, source));
+    let registration = load::registration(toggles, source);
+    let (mut loads, known) = load::load(events, terms, intake, registration);
+    for load in &mut loads {
+        load.app = Some(Arc::clone(app));
+    }
     // The frame is gone from here on.
     drop(chunk.events);
     permit.shrink_to(load::held_bytes(&loads));
@@ -164,21 +174,6 @@ async fn take(
     let submitted = intake.submit(loads, chunk.resent, known, permit).await;
     let receipt = submitted.map_err(|_| stopped())?;
     Ok((receipt, rejected))
-}
-
-/// The row of `appstate` to be written with this chunk, if one is missing.
-fn registration(recorder: &Recorder, source: &Source) -> Option<Registration> {
-    let Source {
-        user, app, version, ..
-    } = source;
-    recorder
-        .toggles
-        .unregistered(user, app, version)
-        .then(|| Registration {
-            user: user.clone(),
-            app: app.clone(),
-            version: version.clone(),
-        })
 }
 
 fn expect_chunk(request: RecordRequest, last: u64) -> Result<Chunk, Status> {

@@ -131,6 +131,33 @@ impl Batch {
         self.fates.push((row, fate));
     }
 
+    /// The encoded steps that are in the tables now, each with its part.
+    pub fn stored_steps(&self) -> impl Iterator<Item = (&Part, &[u8])> {
+        let others = self.others();
+        self.parts
+            .iter()
+            .flat_map(|part| part.steps.iter().map(move |row| (part, row)))
+            .enumerate()
+            .filter(move |(row, _)| others.binary_search(row).is_err())
+            .map(|(_, step)| step)
+    }
+
+    /// The encoded starts and ends that are in the tables now.
+    pub fn stored_flows(&self) -> impl Iterator<Item = &[u8]> {
+        let others = self.others();
+        (self.steps..)
+            .zip(self.parts.iter().flat_map(|part| part.flows.iter()))
+            .filter(move |(row, _)| others.binary_search(row).is_err())
+            .map(|(_, flow)| flow)
+    }
+
+    /// The numbers of the rows that were not simply stored, in order; nearly always none.
+    fn others(&self) -> Vec<usize> {
+        let mut others: Vec<_> = self.fates.iter().map(|(row, _)| *row).collect();
+        others.sort_unstable();
+        others
+    }
+
     /// Answers every part.
     pub fn settle(self) {
         let mut fates = vec![Fate::Stored; self.rows()];
@@ -197,11 +224,15 @@ fn encoded<'a>(
     rows: impl Iterator<Item = &'a Rows>,
     range: Range<usize>,
 ) -> impl Iterator<Item = &'a [u8]> {
-    overlaps(rows, range)
-        .flat_map(|(rows, own)| own.map(|at| &rows.bytes[rows.begin(at)..rows.begin(at + 1)]))
+    overlaps(rows, range).flat_map(|(rows, own)| rows.iter().skip(own.start).take(own.len()))
 }
 
 impl Rows {
+    /// The encoded rows, one by one.
+    fn iter(&self) -> impl Iterator<Item = &[u8]> {
+        (0..self.marks.len()).map(|at| &self.bytes[self.begin(at)..self.begin(at + 1)])
+    }
+
     /// Position of the row's first byte; of the end for the row behind the last.
     fn begin(&self, row: usize) -> usize {
         match row {

@@ -25,6 +25,7 @@ mod line;
 pub(super) mod reruns;
 mod session;
 mod standing;
+mod tell;
 mod write;
 
 use std::{ops::Range, sync::Arc, time::Duration};
@@ -42,6 +43,7 @@ use line::Line;
 use write::{Way, Written};
 
 pub use standing::{Standing, Trouble};
+pub use tell::Tell;
 
 use super::{metrics::Metrics, queue::Part};
 use crate::{
@@ -75,6 +77,8 @@ pub struct Options {
     pub metrics: Metrics,
     /// Where trouble is shown.
     pub standing: Arc<Standing>,
+    /// Who is told what was committed.
+    pub tell: Tell,
 }
 
 /// One writer.
@@ -110,7 +114,10 @@ impl Lane {
             let mut batch = Batch::default();
             batch.push(part);
             self.fill(&mut batch).await;
-            self.store(&mut batch).await;
+            if batch.rows() > 0 {
+                self.store(&mut batch).await;
+                self.options.tell.committed(&batch);
+            }
             self.register(&batch).await;
             batch.settle();
         }

@@ -8,8 +8,9 @@ use crate::{
     query::{AttemptInfo, CatalogueApp, Detail, Instance, Step},
 };
 
-/// Bytes of the entries of a response, at most: clients take 4 MiB by default.
-const MOST_BYTES: usize = 3 << 20;
+/// Bytes of the entries of a response, at most, unless the first alone has more: clients take 4 MiB
+/// by default, and other fields stand beside the entries.
+const MOST_BYTES: usize = 2 << 20;
 
 /// Entries up to what one response may hold; the first in any case.
 pub(super) trait Bounded: Iterator + Sized {
@@ -183,13 +184,13 @@ mod tests {
             ..proto::Step::default()
         };
         let count = |steps: Vec<proto::Step>| steps.into_iter().bounded().count();
-        assert_eq!(count(vec![step(1 << 20); 5]), 2);
+        assert_eq!(count(vec![step(900 << 10); 5]), 2);
         assert_eq!(count(vec![step(5 << 20); 2]), 1);
         assert_eq!(count(vec![step(10); 1_000]), 1_000);
 
         let app = |number| CatalogueApp {
             user: "u".into(),
-            app: format!("{number}{}", "x".repeat(1 << 20)),
+            app: format!("{number}{}", "x".repeat(900 << 10)),
             ..CatalogueApp::default()
         };
         let response = catalogue((0..5).map(app).collect());

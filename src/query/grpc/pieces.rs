@@ -81,6 +81,15 @@ pub(super) async fn step(
     Ok((first.step, pieces))
 }
 
+/// The pieces of what is in memory already, one at least.
+pub(super) fn whole(mut all: Bytes) -> impl Stream<Item = Bytes> + Send + 'static {
+    let first = all.split_to(all.len().min(PIECE));
+    stream::iter(std::iter::once(first).chain(std::iter::from_fn(move || {
+        let piece = all.split_to(all.len().min(PIECE));
+        (!piece.is_empty()).then_some(piece)
+    })))
+}
+
 /// What a statement takes for the portion that begins at a byte.
 fn portion(from: u64) -> (i32, i32) {
     // a value of PostgreSQL has less than 1 GiB

@@ -10,6 +10,7 @@ mod database;
 mod load;
 mod programs;
 mod proxy;
+mod rest;
 mod run;
 mod service;
 mod stream;
@@ -24,6 +25,7 @@ pub(crate) use database::{TestDatabase, connect, count, database, empty_database
 pub(crate) use load::{BIG, Ledger, Load, SMALL, Shape, verify};
 pub(crate) use programs::{dump, psql};
 pub(crate) use proxy::Proxy;
+pub(crate) use rest::{Answer, Rest};
 pub(crate) use run::Run;
 pub(crate) use service::{Program, http, serve};
 pub(crate) use stream::{Stream, end, events, hello, start, step, time};

@@ -1,0 +1,3 @@
+//! The REST face of the way out.
+
+pub mod stream;

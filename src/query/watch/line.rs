@@ -1,0 +1,247 @@
+//! The line to the database: says what this server stored, and hears what all servers say.
+
+use std::{collections::HashSet, sync::Arc, time::Duration};
+
+use backon::{BackoffBuilder as _, ExponentialBackoff, ExponentialBuilder};
+use tokio::{
+    sync::broadcast::{self, error::RecvError},
+    time::{Instant, interval, sleep, timeout},
+};
+use tokio_postgres::{AsyncMessage, Client, types::Type};
+use tokio_util::sync::CancellationToken;
+
+use super::{Watch, payload};
+use crate::{
+    event::Committed,
+    pg::{self, Connector},
+};
+
+const LISTEN: &str = include_str!("../../../sql/query/watch_listen.sql");
+const TELL: &str = include_str!("../../../sql/query/watch_tell.sql");
+const CHANNEL: &str = "flowtrail_changes";
+
+/// How often something is said at most.
+const TICK: Duration = Duration::from_millis(250);
+/// A line that has nothing to say is asked for a sign of life.
+const IDLE: Duration = Duration::from_secs(5);
+/// A statement without an answer for this long: the other end is gone without a word.
+const ANSWER: Duration = Duration::from_secs(2);
+/// The longest pause between two tries to connect.
+const PAUSE: Duration = Duration::from_secs(5);
+/// Instances collected at most between two ticks, or while the database is away. What fits into the
+/// payloads of a tick is less, unless ids are very short.
+const COLLECTED: usize = 20_000;
+
+/// The connection and what is to be said over it.
+#[derive(Debug)]
+pub struct Line {
+    connector: Connector,
+    committed: broadcast::Receiver<Arc<Committed>>,
+    watch: Watch,
+    unsaid: Unsaid,
+}
+
+/// Instances that nobody was told of yet.
+#[derive(Debug, Default)]
+struct Unsaid {
+    ids: HashSet<Arc<str>>,
+    too_many: bool,
+}
+
+/// Why the line broke.
+#[derive(Debug, thiserror::Error)]
+enum Broken {
+    #[error(transparent)]
+    Database(#[from] pg::Error),
+    #[error("no answer within {} s", ANSWER.as_secs())]
+    Silence,
+    #[error("the connection was lost")]
+    Closed,
+}
+
+impl Line {
+    pub(super) fn new(
+        connector: Connector,
+        committed: broadcast::Receiver<Arc<Committed>>,
+        watch: Watch,
+    ) -> Self {
+        Self {
+            connector,
+            committed,
+            watch,
+            unsaid: Unsaid::default(),
+        }
+    }
+
+    /// Says and hears until `end` is cancelled; then what the last commits changed is said. While
+    /// the database is away it is tried again with growing pauses.
+    ///
+    /// Cancel `end` after the lanes have drained, so that other servers hear of all they stored.
+    pub async fn run(mut self, end: CancellationToken) {
+        let mut pauses = pauses();
+        let mut failing = false;
+        loop {
+            let mut client = None;
+            let broken = end.run_until_cancelled(self.stand(&mut client)).await;
+            self.watch.broke();
+            let Some(broken) = broken else {
+                self.last_words(client).await;
+                return;
+            };
+            if client.is_some() {
+                pauses = self::pauses();
+                failing = false;
+            }
+            // At its level only once for each trouble.
+            if failing {
+                tracing::debug!(%broken, "changes still cannot be told");
+            } else {
+                tracing::warn!(%broken, "changes cannot be told between servers; watchers list again when they can");
+            }
+            failing = true;
+            let pause = pauses.next().unwrap_or(PAUSE);
+            if end.run_until_cancelled(self.collect(pause)).await.is_none() {
+                return;
+            }
+        }
+    }
+
+    /// Connects and stands until the line breaks; `client` is there while it listens.
+    async fn stand(&mut self, client: &mut Option<Client>) -> Broken {
+        let connecting = self.connect();
+        match connecting.await {
+            Ok(connected) => {
+                let connected = client.insert(connected);
+                tracing::debug!("changes are told");
+                self.watch.stands();
+                self.talk(connected).await
+            }
+            Err(broken) => broken,
+        }
+    }
+
+    async fn connect(&self) -> Result<Client, Broken> {
+        let watch = self.watch.clone();
+        let on_message = move |message| match message {
+            AsyncMessage::Notification(said) if said.channel() == CHANNEL => {
+                watch.tell(payload::read(said.payload()));
+            }
+            _ => {}
+        };
+        let client = self.connector.connect("changes", on_message).await?;
+        answer(client.batch_execute(LISTEN)).await?;
+        Ok(client)
+    }
+
+    /// Says what is collected, tick by tick.
+    async fn talk(&mut self, client: &Client) -> Broken {
+        let mut ticks = interval(TICK);
+        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let mut said_at = Instant::now();
+        loop {
+            tokio::select! {
+                committed = self.committed.recv() => {
+                    if self.unsaid.note(committed) {
+                        continue;
+                    }
+                    // The lanes have ended; so will this.
+                    sleep(TICK).await;
+                }
+                _ = ticks.tick() => {}
+            }
+            if client.is_closed() {
+                return Broken::Closed;
+            }
+            let outcome = if !self.unsaid.is_empty() {
+                self.say(client).await
+            } else if said_at.elapsed() >= IDLE {
+                answer(client.batch_execute(LISTEN)).await
+            } else {
+                continue;
+            };
+            match outcome {
+                Ok(()) => said_at = Instant::now(),
+                Err(broken) => return broken,
+            }
+        }
+    }
+
+    /// Says what is collected; keeps it when that fails.
+    async fn say(&mut self, client: &Client) -> Result<(), Broken> {
+        let payloads = self.unsaid.payloads();
+        let given = [(&payloads as _, Type::TEXT_ARRAY)];
+        answer(client.query_typed(TELL, &given)).await?;
+        self.unsaid = Unsaid::default();
+        Ok(())
+    }
+
+    async fn last_words(&mut self, client: Option<Client>) {
+        while let Ok(committed) = self.committed.try_recv() {
+            self.unsaid.note(Ok(committed));
+        }
+        if let Some(client) = client.filter(|_| !self.unsaid.is_empty())
+            && let Err(broken) = self.say(&client).await
+        {
+            tracing::debug!(%broken, "the last changes were not told");
+        }
+    }
+
+    /// Collects for `time`, so that nothing is missed while there is no line.
+    async fn collect(&mut self, time: Duration) {
+        let collecting = async {
+            while self.unsaid.note(self.committed.recv().await) {}
+            std::future::pending::<()>().await;
+        };
+        let _ = timeout(time, collecting).await;
+    }
+}
+
+impl Unsaid {
+    /// False when there will be no more.
+    fn note(&mut self, committed: Result<Arc<Committed>, RecvError>) -> bool {
+        match committed {
+            Ok(committed) if !self.too_many => {
+                self.ids.extend(committed.instances.iter().cloned());
+                if self.ids.len() > COLLECTED {
+                    self.overflow();
+                }
+            }
+            Ok(_) => {}
+            Err(RecvError::Lagged(_)) => self.overflow(),
+            Err(RecvError::Closed) => return false,
+        }
+        true
+    }
+
+    fn overflow(&mut self) {
+        self.too_many = true;
+        self.ids = HashSet::new();
+    }
+
+    fn is_empty(&self) -> bool {
+        self.ids.is_empty() && !self.too_many
+    }
+
+    fn payloads(&self) -> Vec<String> {
+        let packed = payload::pack(self.ids.iter()).filter(|_| !self.too_many);
+        packed.unwrap_or_else(|| vec![payload::OVERFLOW.to_owned()])
+    }
+}
+
+fn pauses() -> ExponentialBackoff {
+    ExponentialBuilder::new()
+        .with_min_delay(Duration::from_millis(50))
+        .with_max_delay(PAUSE)
+        .without_max_times()
+        .with_jitter()
+        .build()
+}
+
+async fn answer<T>(
+    statement: impl Future<Output = Result<T, tokio_postgres::Error>>,
+) -> Result<(), Broken> {
+    match timeout(ANSWER, statement).await {
+        Ok(outcome) => Ok(outcome.map(drop).map_err(pg::Error::from)?),
+        Err(_) => Err(Broken::Silence),
+    }
+}
