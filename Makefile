@@ -7,7 +7,7 @@ DEMO_ARGS := $(if $(ONCE),--once) $(if $(FLOWS),--flows $(FLOWS))
 
 .PHONY: help
 help: ## List these targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: demo
 demo: ## See it work: an own PostgreSQL, 10,000 recorded flows (FLOWS=n), then it serves (ONCE=1: stops)
@@ -39,7 +39,12 @@ fmt: ## Format the sources
 .PHONY: bench
 bench: ## Measure the way in against raw COPY, both in one run
 	@scripts/setup build test-postgresql
-	$(CARGO) bench --locked
+	$(CARGO) bench --locked --bench ingest
+
+.PHONY: bench-query
+bench-query: ## Measure pages of a million instances, every filter
+	@scripts/setup build test-postgresql
+	$(CARGO) bench --locked --bench query
 
 .PHONY: clean
 clean: ## Remove what was built

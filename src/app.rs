@@ -36,7 +36,7 @@ use crate::{
         embedded::{Embedded, Kept},
         migrate::{self, State},
     },
-    query::{rest::stream, watch::Watch},
+    query::{self, History, rest::stream, watch::Watch},
     server,
 };
 
@@ -146,7 +146,7 @@ async fn assemble(
     let metrics =
         ingest::metrics::Metrics::register(&mut registry, intake.budget(), Arc::clone(&standing));
     let tell = Tell::default();
-    let (_watch, line) = Watch::new(
+    let (watch, line) = Watch::new(
         connector.clone(),
         tell.names.subscribe(),
         lifecycle.stopping().clone(),
@@ -196,7 +196,7 @@ async fn assemble(
         stream::Steps::new(contents, pool.clone(), clients, lifecycle.clone())
     });
     let rest = rest
-        .merge(rerun::routes(eraser))
+        .merge(rerun::routes(eraser.clone()))
         .merge(stream::routes(steps));
     let recorder = Recorder {
         intake,
@@ -211,6 +211,11 @@ async fn assemble(
     let store = control::Store::new(pool.clone(), toggles.clone());
     let grpc = Routes::new(recorder.service())
         .add_service(control::grpc::service(store, toggles, lifecycle))
+        .add_service(query::grpc::service(
+            History::new(pool.clone()),
+            deletion(eraser),
+            watch,
+        ))
         .add_service(ops::grpc::health(Arc::clone(&probe), lifecycle).await)
         .add_service(reflection)
         .add_service(older_reflection)
@@ -222,6 +227,18 @@ async fn assemble(
     lifecycle.enter(Phase::Ready);
     tracing::info!(%address, "serving");
     Ok((address, pool))
+}
+
+/// Deletes whoever's instance it is.
+fn deletion(eraser: Eraser) -> query::grpc::Delete {
+    Arc::new(move |instance| {
+        let eraser = eraser.clone();
+        Box::pin(async move {
+            let deleted = eraser.delete(&instance, None).await;
+            let deleted = deleted.map_err(|error| error.status())?;
+            Ok(deleted.map(|rows| (rows.attempts, rows.steps)))
+        })
+    })
 }
 
 /// Makes sure of a database that can be worked with. An empty one and our own are migrated; any

@@ -11,12 +11,14 @@ use tonic_reflection::server::{Builder, Error, v1, v1alpha};
 
 use super::health::{Probe, look};
 use crate::{
-    lifecycle::Lifecycle,
-    proto::{self, apps_server, recorder_server},
+    lifecycle::{Lifecycle, Phase},
+    proto::{self, apps_server, history_server, recorder_server},
 };
 
-/// What has a status of its own: the server as a whole and each service.
-const SERVICES: [&str; 3] = ["", recorder_server::SERVICE_NAME, apps_server::SERVICE_NAME];
+/// What serves while an event sent now will be kept: the server as a whole and the way in.
+const READY: [&str; 3] = ["", recorder_server::SERVICE_NAME, apps_server::SERVICE_NAME];
+/// What serves while the database answers.
+const ANSWERING: [&str; 1] = [history_server::SERVICE_NAME];
 /// How often readiness is looked at for those who watch.
 const TICK: Duration = Duration::from_millis(250);
 
@@ -24,42 +26,49 @@ const TICK: Duration = Duration::from_millis(250);
 /// more and every watch ends, so that it holds nobody up.
 pub async fn health(probe: Probe, lifecycle: &Lifecycle) -> HealthServer<HealthService> {
     let reporter = HealthReporter::new();
-    report(&reporter, ServingStatus::NotServing).await;
+    report(&reporter, &READY, false).await;
+    report(&reporter, &ANSWERING, false).await;
     let service = HealthService::from_health_reporter(reporter.clone());
     lifecycle.spawn(follow(reporter, probe, lifecycle.clone()));
     HealthServer::new(service)
 }
 
 async fn follow(mut reporter: HealthReporter, probe: Probe, lifecycle: Lifecycle) {
-    let mut told = false;
+    let mut told = (false, false);
     let mut phases = lifecycle.watch();
     while !lifecycle.stopping().is_cancelled() {
-        let (_, seen) = look(&probe, &lifecycle);
-        if seen.ready != told {
-            told = seen.ready;
-            let status = if told {
-                ServingStatus::Serving
-            } else {
-                ServingStatus::NotServing
-            };
-            report(&reporter, status).await;
+        let (phase, seen) = look(&probe, &lifecycle);
+        let now = (seen.ready, phase == Phase::Ready && seen.database == "up");
+        if now.0 != told.0 {
+            report(&reporter, &READY, now.0).await;
         }
+        if now.1 != told.1 {
+            report(&reporter, &ANSWERING, now.1).await;
+        }
+        told = now;
         tokio::select! {
             () = lifecycle.stopping().cancelled() => {}
             _ = phases.changed() => {}
             () = tokio::time::sleep(TICK) => {}
         }
     }
-    report(&reporter, ServingStatus::NotServing).await;
-    for service in SERVICES {
-        // Its watchers are told the last status and then end; who asks later gets a new entry.
-        reporter.clear_service_status(service).await;
+    for services in [&READY[..], &ANSWERING] {
+        report(&reporter, services, false).await;
+        for service in services {
+            // Its watchers are told the last status and then end; who asks later gets a new entry.
+            reporter.clear_service_status(service).await;
+        }
+        report(&reporter, services, false).await;
     }
-    report(&reporter, ServingStatus::NotServing).await;
 }
 
-async fn report(reporter: &HealthReporter, status: ServingStatus) {
-    for service in SERVICES {
+async fn report(reporter: &HealthReporter, services: &[&str], serving: bool) {
+    let status = if serving {
+        ServingStatus::Serving
+    } else {
+        ServingStatus::NotServing
+    };
+    for service in services {
         reporter.set_service_status(service, status).await;
     }
 }

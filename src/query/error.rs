@@ -1,5 +1,7 @@
 //! Why a question got no answer.
 
+use tokio_postgres::error::SqlState;
+
 use crate::{
     pg,
     status::{Code, Status},
@@ -19,6 +21,9 @@ pub enum Error {
         /// What it is and what it has to be.
         problem: String,
     },
+    /// What is stored is not what a Flogo engine posts. A sentence that names the step.
+    #[error("{0}")]
+    Unreadable(String),
     /// The database did not answer.
     #[error(transparent)]
     Database(#[from] pg::Error),
@@ -36,12 +41,28 @@ impl Error {
         Self::NotFound(format!("instance {id} is not stored"))
     }
 
+    /// What PostgreSQL said, where it was PostgreSQL.
+    pub(super) fn sqlstate(&self) -> Option<&SqlState> {
+        match self {
+            Self::Database(pg::Error::Statement(error)) => error.code(),
+            _ => None,
+        }
+    }
+
     /// What a caller is told. Failures of the database are logged here, as callers see none of
     /// their text.
     pub fn status(&self) -> Status {
         match self {
             Self::NotFound(sentence) => Status::not_found(sentence.clone()),
             Self::Invalid { .. } => Status::invalid(self.to_string()),
+            Self::Unreadable(sentence) => Status::new(Code::FailedPrecondition, sentence.clone()),
+            Self::Database(_) if self.sqlstate() == Some(&SqlState::QUERY_CANCELED) => {
+                tracing::info!("a query took longer than --statement-timeout");
+                Status::new(
+                    Code::DeadlineExceeded,
+                    "the answer took too long; narrow the time range, or name user, app and what else is known",
+                )
+            }
             Self::Database(error) => {
                 tracing::warn!(%error, "a query failed");
                 match error.retry() {

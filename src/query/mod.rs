@@ -4,26 +4,48 @@
 //! answers is bounded: lists by number, payloads by reading them a portion at a time. [`filter`]
 //! says which instances, [`cursor`] where a page begins.
 //!
-//! A step's content is what the engine posted. [`tasks`] and [`snapshot`] are pure: what a step did
-//! to its tasks, and the state that a row of steps leads to.
+//! A step's content is what the engine posted. [`tasks`], [`calls`] and [`snapshot`] are pure: what a
+//! step did to its tasks, the rows of calls put together, and the state that a row of steps leads to.
 //!
 //! Invariants: no list reads a payload column; no answer needs a whole instance in memory, but a
 //! snapshot, which is as large as the state it shows; text of the database reaches no caller.
 
 mod attempts;
+pub mod calls;
 mod catalogue;
 pub mod cursor;
+mod detail;
 mod error;
 pub mod filter;
-mod instances;
+pub mod grpc;
+pub mod instances;
 mod lineage;
+mod plan;
 pub mod rest;
+mod row;
+pub mod snapshot;
 mod steps;
+pub mod tasks;
 pub mod watch;
 
-use bytes::Bytes;
+use std::time::Duration;
 
-use crate::{event::Micros, pg::Pool};
+use bytes::Bytes;
+use tokio::time::timeout;
+use tokio_postgres::Row;
+
+use crate::{
+    event::Micros,
+    pg::{self, Pool},
+};
+
+/// A statement of `sql/query`.
+macro_rules! sql {
+    ($name:literal) => {
+        include_str!(concat!("../../sql/query/", $name, ".sql"))
+    };
+}
+use sql;
 
 pub use attempts::AttemptInfo;
 pub use catalogue::{CatalogueApp, CatalogueVersion};
@@ -31,6 +53,12 @@ pub use cursor::Cursor;
 pub use error::Error;
 pub use filter::Filter;
 pub use lineage::Lineage;
+pub use plan::Plan;
+pub use snapshot::Snapshot;
+
+/// How long an answer is waited for. `--statement-timeout` ends a slow statement before; this is for
+/// a line that fell silent.
+const ANSWER: Duration = Duration::from_mins(2);
 
 /// Past instances; cheap to clone.
 #[derive(Clone, Debug)]
@@ -43,6 +71,14 @@ impl History {
     #[must_use]
     pub fn new(pool: Pool) -> Self {
         Self { pool }
+    }
+
+    /// Runs a statement. It is not prepared: it is planned with its values, so that what they do
+    /// not ask for costs nothing, and so that a pooler may stand in between.
+    async fn rows(&self, statement: &str, values: &[row::Value<'_>]) -> Result<Vec<Row>, Error> {
+        let client = self.pool.get().await?;
+        let rows = timeout(ANSWER, client.query_typed(statement, values)).await;
+        Ok(rows.map_err(|_| pg::Error::Silent(ANSWER))??)
     }
 }
 

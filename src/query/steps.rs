@@ -1,8 +1,48 @@
 //! Steps of an attempt, with and without their content.
+//!
+//! The steps of the newest attempt are the rows of `public.steps`. Those of an earlier one are picked
+//! from all versions of each step: the last that began before the attempt that followed, and that no
+//! rerun had cut by then. Steps whose id is not the decimal of a number below 2^31, which no engine
+//! sends, are left out.
+
+use std::{collections::VecDeque, mem};
 
 use futures_util::stream::{self, Stream};
+use tokio_postgres::types::Type;
 
-use super::{Attempt, Error, History, Step, StepContent};
+use super::{
+    Attempt, Error, History, Step, StepContent,
+    row::{self, Time},
+    sql,
+};
+
+/// Highest id of a step.
+const LAST: u32 = i32::MAX.unsigned_abs();
+/// Bytes of content that are read at once, unless one step alone has more.
+const PORTION: u64 = 4 << 20;
+/// Steps that are read at once.
+const PORTION_STEPS: usize = 1_000;
+/// Steps that are looked up at once before their content is read.
+const PLANNED: i64 = 10_000;
+
+/// Between which times the steps of an earlier attempt began.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Window {
+    /// The attempt's start.
+    pub(super) start: Time,
+    /// Start of the attempt that followed.
+    pub(super) next: Time,
+}
+
+/// One version of a step.
+#[derive(Clone, Debug)]
+pub(super) struct Version {
+    step: u32,
+    started_at: Option<Time>,
+}
+
+/// Both ends are part of it; none is open.
+type Range = (Option<u32>, Option<u32>);
 
 impl History {
     /// At most `limit` steps with an id above `after`, by id; none is not an error.
@@ -11,36 +51,213 @@ impl History {
     /// When there is no such attempt or the database does not answer.
     pub async fn steps(
         &self,
-        _id: &str,
-        _attempt: Attempt,
-        _after: Option<u32>,
-        _limit: u32,
+        id: &str,
+        attempt: Attempt,
+        after: Option<u32>,
+        limit: u32,
     ) -> Result<Vec<Step>, Error> {
-        todo!("metadata")
+        let window = self.window(id, attempt).await?;
+        let Some(from) = above(after) else {
+            return Ok(Vec::new());
+        };
+        let found = self
+            .metadata(id, window, (Some(from), None), limit.into())
+            .await?;
+        Ok(found.into_iter().map(|(step, _)| step).collect())
     }
 
     /// One step.
     ///
     /// # Errors
     /// [`Error::NotFound`], or when the database does not answer.
-    pub async fn step(
+    pub async fn step(&self, id: &str, attempt: Attempt, step: u32) -> Result<StepContent, Error> {
+        self.step_portion(id, attempt, step, None).await
+    }
+
+    /// One step with a portion of its content, from a byte on, or with all of it.
+    pub(super) async fn step_portion(
         &self,
-        _id: &str,
-        _attempt: Attempt,
-        _step: u32,
+        id: &str,
+        attempt: Attempt,
+        step: u32,
+        portion: Option<(i32, i32)>,
     ) -> Result<StepContent, Error> {
-        todo!("by key")
+        let window = self.window(id, attempt).await?;
+        let missing = || Error::NotFound(format!("step {step} of instance {id} is not stored"));
+        let version = match window {
+            None => Version {
+                step,
+                started_at: None,
+            },
+            Some(_) => {
+                let of = self
+                    .metadata(id, window, (Some(step), Some(step)), 1)
+                    .await?;
+                let (_, version) = of.into_iter().next().ok_or_else(missing)?;
+                version
+            }
+        };
+        let found = self.contents_of(id, window, &[version], portion).await?;
+        found.into_iter().next().ok_or_else(missing)
     }
 
     /// Steps with an id above `after` and at most `through`, by id, read a portion of a few MiB at
     /// a time. Ends after an error.
+    ///
+    /// Each step is whole and as it is when its portion is read: of an instance that changes
+    /// meanwhile, by a rerun or by events that come late, the portions may be of different moments.
     pub fn contents(
         &self,
-        _id: &str,
-        _attempt: Attempt,
-        _after: Option<u32>,
-        _through: Option<u32>,
+        id: &str,
+        attempt: Attempt,
+        after: Option<u32>,
+        through: Option<u32>,
     ) -> impl Stream<Item = Result<StepContent, Error>> + Send + use<> {
-        stream::empty()
+        let reading = Reading {
+            history: self.clone(),
+            id: id.to_owned(),
+            attempt,
+            window: None,
+            next: above(after),
+            through: through.unwrap_or(LAST),
+            begun: false,
+            planned: VecDeque::new(),
+            ready: VecDeque::new(),
+        };
+        stream::try_unfold(reading, |mut reading| async {
+            let step = reading.step().await?;
+            Ok(step.map(|step| (step, reading)))
+        })
+    }
+
+    /// Steps of a range by id, and which version each is.
+    pub(super) async fn metadata(
+        &self,
+        id: &str,
+        window: Option<Window>,
+        (from, through): Range,
+        limit: i64,
+    ) -> Result<Vec<(Step, Version)>, Error> {
+        let after = i64::from(from.unwrap_or(0)) - 1;
+        let through = i64::from(through.unwrap_or(LAST).min(LAST));
+        let mut values = vec![
+            (&id as row::Parameter<'_>, Type::TEXT),
+            (&after, Type::INT8),
+            (&through, Type::INT8),
+            (&limit, Type::INT8),
+        ];
+        let rows = match &window {
+            None => self.rows(sql!("steps"), &values).await?,
+            Some(window) => {
+                values.push((&window.start, Type::TIMESTAMP));
+                values.push((&window.next, Type::TIMESTAMP));
+                self.rows(sql!("past_steps"), &values).await?
+            }
+        };
+        let steps = rows.iter().map(|row| {
+            let step = row::step(row)?;
+            let version = Version {
+                step: step.id,
+                started_at: row.try_get("starttime")?,
+            };
+            Ok((step, version))
+        });
+        steps.collect()
+    }
+
+    /// These versions with their content, or a portion of it; those that are gone are left out.
+    pub(super) async fn contents_of(
+        &self,
+        id: &str,
+        window: Option<Window>,
+        versions: &[Version],
+        portion: Option<(i32, i32)>,
+    ) -> Result<Vec<StepContent>, Error> {
+        let ids: Vec<String> = versions.iter().map(|of| of.step.to_string()).collect();
+        let times: Vec<_> = versions.iter().map(|of| of.started_at).collect();
+        let (from, length) = portion.unzip();
+        let mut values = vec![
+            (&id as row::Parameter<'_>, Type::TEXT),
+            (&ids, Type::TEXT_ARRAY),
+            (&from, Type::INT4),
+            (&length, Type::INT4),
+        ];
+        let rows = match window {
+            None => self.rows(sql!("steps_content"), &values).await?,
+            Some(_) => {
+                values.push((&times, Type::TIMESTAMP_ARRAY));
+                self.rows(sql!("past_steps_content"), &values).await?
+            }
+        };
+        Ok(rows.iter().map(row::content).collect::<Result<_, _>>()?)
+    }
+}
+
+/// The id that follows.
+fn above(after: Option<u32>) -> Option<u32> {
+    match after {
+        None => Some(0),
+        Some(after) => after.checked_add(1).filter(|next| *next <= LAST),
+    }
+}
+
+/// Where [`History::contents`] is.
+struct Reading {
+    history: History,
+    id: String,
+    attempt: Attempt,
+    window: Option<Window>,
+    /// First id that is not planned; none when all are.
+    next: Option<u32>,
+    through: u32,
+    begun: bool,
+    /// What to read, a portion each.
+    planned: VecDeque<Vec<Version>>,
+    ready: VecDeque<StepContent>,
+}
+
+impl Reading {
+    async fn step(&mut self) -> Result<Option<StepContent>, Error> {
+        if !mem::replace(&mut self.begun, true) {
+            self.window = self.history.window(&self.id, self.attempt).await?;
+        }
+        loop {
+            if let Some(step) = self.ready.pop_front() {
+                return Ok(Some(step));
+            }
+            if let Some(portion) = self.planned.pop_front() {
+                let (id, window) = (&self.id, self.window);
+                let read = self.history.contents_of(id, window, &portion, None);
+                self.ready = read.await?.into();
+            } else if let Some(from) = self.next.filter(|from| *from <= self.through) {
+                self.plan(from).await?;
+            } else {
+                return Ok(None);
+            }
+        }
+    }
+
+    async fn plan(&mut self, from: u32) -> Result<(), Error> {
+        let range = (Some(from), Some(self.through));
+        let (id, window) = (&self.id, self.window);
+        let steps = self.history.metadata(id, window, range, PLANNED).await?;
+        self.next = match steps.last() {
+            Some((last, _)) if i64::try_from(steps.len()) == Ok(PLANNED) => above(Some(last.id)),
+            _ => None,
+        };
+        let (mut portion, mut bytes) = (Vec::new(), 0);
+        for (step, version) in steps {
+            let full = bytes + step.bytes > PORTION || portion.len() == PORTION_STEPS;
+            if full && !portion.is_empty() {
+                self.planned.push_back(mem::take(&mut portion));
+                bytes = 0;
+            }
+            bytes += step.bytes;
+            portion.push(version);
+        }
+        if !portion.is_empty() {
+            self.planned.push_back(portion);
+        }
+        Ok(())
     }
 }

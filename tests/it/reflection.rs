@@ -232,10 +232,13 @@ async fn older_reflection_lists_the_services_and_health_knows_them() {
     let mut names: Vec<_> = list.service.iter().map(|s| &*s.name).collect();
     names.retain(|name| name.starts_with("flowtrail."));
     names.sort_unstable();
-    assert_eq!(names, ["flowtrail.v1.Apps", RECORDER]);
+    assert_eq!(
+        names,
+        ["flowtrail.v1.Apps", "flowtrail.v1.History", RECORDER]
+    );
 
     let mut health = HealthClient::new(channel);
-    for name in ["", RECORDER, "flowtrail.v1.Apps"] {
+    for name in ["", RECORDER, "flowtrail.v1.Apps", "flowtrail.v1.History"] {
         eventually("serving", async || {
             let service = name.into();
             let check = health.check(HealthCheckRequest { service }).await;

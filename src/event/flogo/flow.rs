@@ -54,7 +54,7 @@ impl FlowState {
         let object = Object::body(text)?;
         let payload = |key| -> Read<Option<Bytes>> {
             let payload = object.payload(key)?;
-            Ok(payload.map(|text| body.slice_ref(text.as_bytes())))
+            Ok(payload.map(|raw| body.slice_ref(raw.get().as_bytes())))
         };
         Ok(Self {
             user: object.text("user_id")?,

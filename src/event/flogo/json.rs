@@ -77,11 +77,17 @@ impl<'a> Object<'a> {
 
     /// A text; empty when it was not sent.
     pub(super) fn text(&self, key: &str) -> Read<String> {
+        self.word(key).map(Cow::into_owned)
+    }
+
+    /// As [`Object::text`], borrowed unless it holds an escape.
+    pub(super) fn word(&self, key: &str) -> Read<Cow<'a, str>> {
         let text = self.read(key, |raw| {
             if !raw.get().starts_with('"') {
                 return Err(wrong("a text", raw));
             }
             serde_json::from_str(raw.get())
+                .map(|Key(text)| text)
                 .map_err(|error| Invalid::new("", format!("not a text: {error}")))
         })?;
         Ok(text.unwrap_or_default())
@@ -128,11 +134,11 @@ impl<'a> Object<'a> {
         Ok(time.unwrap_or(Time::ZERO))
     }
 
-    /// The bytes of a free-form object; none when it is `null` or was not sent.
-    pub(super) fn payload(&self, key: &str) -> Read<Option<&'a str>> {
+    /// A free-form object, as it came; none when it is `null` or was not sent.
+    pub(super) fn payload(&self, key: &str) -> Read<Option<&'a RawValue>> {
         self.read(key, |raw| {
             if raw.get().starts_with('{') {
-                Ok(raw.get())
+                Ok(raw)
             } else {
                 Err(wrong("an object or null", raw))
             }
@@ -143,14 +149,14 @@ impl<'a> Object<'a> {
     pub(super) fn map<T>(
         &self,
         key: &str,
-        read: impl Fn(&str, Option<Object<'_>>) -> Read<T>,
+        read: impl Fn(Option<Object<'a>>) -> Read<T>,
     ) -> Read<Vec<(Cow<'a, str>, T)>> {
         let entries = self.read(key, |raw| {
             let entries = object(raw)?.unwrap_or_default().0.into_iter();
             entries
                 .map(|(name, raw)| {
                     let value = object(raw)
-                        .and_then(|value| read(&name, value))
+                        .and_then(&read)
                         .map_err(|error| error.under(&name))?;
                     Ok((name, value))
                 })
@@ -183,7 +189,7 @@ impl<'a> Object<'a> {
     pub(super) fn numbered<T>(
         &self,
         key: &str,
-        read: impl Fn(&str, Option<Object<'_>>) -> Read<T>,
+        read: impl Fn(Option<Object<'a>>) -> Read<T>,
     ) -> Read<BTreeMap<i64, T>> {
         self.map(key, read)?
             .into_iter()
@@ -196,6 +202,11 @@ impl<'a> Object<'a> {
             })
             .collect()
     }
+}
+
+/// The entries of a free-form object, by key bytewise; the last of equal keys stays.
+pub(super) fn entries(raw: &RawValue) -> Read<BTreeMap<Cow<'_, str>, &RawValue>> {
+    Ok(object(raw)?.unwrap_or_default().0.into_iter().collect())
 }
 
 /// The failure of a `null` where Go's service would crash.

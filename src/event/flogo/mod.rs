@@ -6,12 +6,16 @@
 //! `flowChanges` or `tasks`), this one says what is wrong with it. Payloads keep the bytes they
 //! came with; nothing is encoded again.
 
+mod content;
 mod flow;
 mod json;
 mod snapshot;
 mod step;
 mod time;
 
+pub use content::{
+    Change, Changed, Content, FlowChange, LinkChange, Payload, QueueChange, TaskChange,
+};
 pub use flow::FlowState;
 pub use json::Invalid;
 pub use snapshot::check_snapshot;

@@ -90,7 +90,7 @@ impl fmt::Display for State {
 /// One thing [`migrate`] would do.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Pending {
-    /// `migration 1 public_tables`, `index flowtrail_flowstate_by_app`.
+    /// `migration 1 public_tables`, `index flowtrail_flowstate_of_app`.
     pub name: String,
     /// The statements.
     pub sql: String,

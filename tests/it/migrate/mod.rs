@@ -8,12 +8,18 @@ use futures_util::future::join_all;
 
 use crate::support::{self, TestDatabase};
 
-const EVERYTHING: [&str; 6] = [
+const EVERYTHING: [&str; 12] = [
     "migration 1 public_tables",
     "migration 2 own_schema",
     "migration 3 toggle_trigger",
     "migration 4 skipped_instances",
-    "index flowtrail_flowstate_by_app",
+    "index flowtrail_flowstate_of_app",
+    "index flowtrail_flowstate_of_version",
+    "index flowtrail_flowstate_of_flow",
+    "index flowtrail_flowstate_of_host",
+    "index flowtrail_flowstate_of_status",
+    "index flowtrail_flowstate_names",
+    "index flowtrail_flowstate_without_app",
     "index flowtrail_flowstate_by_original",
 ];
 
@@ -117,15 +123,16 @@ async fn the_printed_script_goes_on_from_where_a_database_is() {
         .batch_execute(
             "drop trigger flowtrail_toggle_changed on public.appstate;
              drop function flowtrail.tell_toggle_changed;
-             delete from flowtrail.migrations where version = 3;
+             drop table flowtrail.skipped_instances;
+             delete from flowtrail.migrations where version > 2;
              update flowtrail.meta set schema_version = 2;
-             drop index public.flowtrail_flowstate_by_app;",
+             drop index public.flowtrail_flowstate_of_app;",
         )
         .await
         .unwrap();
     let behind = State::Behind {
         version: 2,
-        needs: 3,
+        needs: migrate::VERSION,
     };
     assert_eq!(migrate::state(&client).await.unwrap(), behind);
     support::psql(&database.url, &[], migrate::script())
@@ -178,16 +185,16 @@ async fn an_index_whose_making_was_interrupted_is_made_again() {
     let make_invalid = async || {
         client
             .batch_execute(
-                "drop index public.flowtrail_flowstate_by_app;
+                "drop index public.flowtrail_flowstate_of_app;
                  insert into public.flowstate (flowinstanceid, hostid) values ('a', ''), ('b', '')
                    on conflict do nothing",
             )
             .await
             .unwrap();
-        let unique = "create unique index concurrently flowtrail_flowstate_by_app on public.flowstate (hostid)";
+        let unique = "create unique index concurrently flowtrail_flowstate_of_app on public.flowstate (hostid)";
         assert!(client.batch_execute(unique).await.is_err());
     };
-    let name = "index flowtrail_flowstate_by_app";
+    let name = "index flowtrail_flowstate_of_app";
 
     make_invalid().await;
     assert_eq!(migrate::pending(&client).await.unwrap()[0].name, name);

@@ -1,3 +1,5 @@
+use std::collections::BTreeMap;
+
 use super::*;
 
 fn parse(body: &str) -> Result<Step, Invalid> {

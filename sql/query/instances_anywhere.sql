@@ -1,0 +1,73 @@
+-- query/instances_anywhere: a page of the instances whatever their status, by jumps from app to app in an index; as instances_of_app, but user and app may be null, and the statuses are
+with recursive users as (
+  (select f.userid from public.flowstate f where $6::text[] is null and ($1::text is null or f.userid = $1) order by f.userid limit 1)
+  union all
+  select (select n.userid from public.flowstate n where n.userid > u.userid order by n.userid limit 1)
+  from users u
+  where $1::text is null and u.userid is not null
+), apps as (
+  select u.userid, a.appname
+  from users u
+  cross join lateral (
+    select f.appname
+    from public.flowstate f
+    where f.userid = u.userid and ($2::text is null or f.appname = $2)
+    order by f.appname
+    limit 1) a
+  union all
+  select a.userid, (select n.appname from public.flowstate n where n.userid = a.userid and n.appname > a.appname order by n.appname limit 1)
+  from apps a
+  where $2::text is null and a.appname is not null
+)
+select f.*
+from (
+  select p.*
+  from apps a
+  cross join lateral (
+    select
+      f.flowinstanceid, left(f.userid, 1024) as userid, left(f.appname, 1024) as appname, left(f.appversion, 1024) as appversion,
+      left(f.flowname, 1024) as flowname, left(f.hostid, 1024) as hostid, left(f.status, 1024) as status, f.starttime, f.endtime,
+      left(f.executiontime, 64) as executiontime, left(f.rerunofflowinstanceid, 4096) as rerunofflowinstanceid, f.reruncount,
+      left(f.parentflowinstanceid, 4096) as parentflowinstanceid, left(f.parentflowname, 1024) as parentflowname,
+      f.flowinput is not null as has_input
+    from public.flowstate f
+    where f.userid = a.userid
+      and f.appname = a.appname
+      and ($3::text is null or f.appversion = $3)
+      and ($4::text is null or f.flowname = $4)
+      and ($5::text is null or f.hostid = $5)
+      and ($7::timestamp is null or coalesce(f.starttime, '-infinity') >= $7)
+      and ($8::timestamp is null or (coalesce(f.starttime, '-infinity') < $8 and coalesce(f.starttime, '-infinity') > '-infinity'))
+      and ($9::bigint is null
+        or case when f.executiontime ~ '^-?[0-9]{1,15}(\.[0-9]{1,6})?$' then f.executiontime::numeric * 1000 >= $9 end)
+      and ($10::bigint is null
+        or case when f.executiontime ~ '^-?[0-9]{1,15}(\.[0-9]{1,6})?$' then f.executiontime::numeric * 1000 <= $10 end)
+      and ($11::timestamp is null or (coalesce(f.starttime, '-infinity'), f.flowinstanceid) < ($11, $12::text))
+    order by coalesce(f.starttime, '-infinity') desc, f.flowinstanceid desc
+    limit $13) p
+  union all
+  (select
+    f.flowinstanceid, left(f.userid, 1024) as userid, left(f.appname, 1024) as appname, left(f.appversion, 1024) as appversion,
+    left(f.flowname, 1024) as flowname, left(f.hostid, 1024) as hostid, left(f.status, 1024) as status, f.starttime, f.endtime,
+    left(f.executiontime, 64) as executiontime, left(f.rerunofflowinstanceid, 4096) as rerunofflowinstanceid, f.reruncount,
+    left(f.parentflowinstanceid, 4096) as parentflowinstanceid, left(f.parentflowname, 1024) as parentflowname,
+    f.flowinput is not null as has_input
+  from public.flowstate f
+  where (f.userid is null or f.appname is null)
+    and ($1::text is null or f.userid = $1)
+    and ($2::text is null or f.appname = $2)
+    and ($3::text is null or f.appversion = $3)
+    and ($4::text is null or f.flowname = $4)
+    and ($5::text is null or f.hostid = $5)
+    and ($7::timestamp is null or coalesce(f.starttime, '-infinity') >= $7)
+    and ($8::timestamp is null or (coalesce(f.starttime, '-infinity') < $8 and coalesce(f.starttime, '-infinity') > '-infinity'))
+    and ($9::bigint is null
+      or case when f.executiontime ~ '^-?[0-9]{1,15}(\.[0-9]{1,6})?$' then f.executiontime::numeric * 1000 >= $9 end)
+    and ($10::bigint is null
+      or case when f.executiontime ~ '^-?[0-9]{1,15}(\.[0-9]{1,6})?$' then f.executiontime::numeric * 1000 <= $10 end)
+    and ($11::timestamp is null or (coalesce(f.starttime, '-infinity'), f.flowinstanceid) < ($11, $12::text))
+  order by coalesce(f.starttime, '-infinity') desc, f.flowinstanceid desc
+  limit $13)
+) f
+order by coalesce(f.starttime, '-infinity') desc, f.flowinstanceid desc
+limit $13

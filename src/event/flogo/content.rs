@@ -1,0 +1,300 @@
+//! All that a step says, for reading (contract, sections 1.3 and 2.7).
+
+use std::{borrow::Cow, collections::BTreeMap};
+
+use serde_json::value::RawValue;
+
+use super::{
+    Time,
+    json::{Invalid, Object, Read, entries, null},
+};
+
+/// A step as an engine posted it. Texts and payloads are borrowed from it; payloads are not decoded,
+/// so numbers stay as they were sent.
+#[derive(Clone, Debug)]
+pub struct Content<'a> {
+    /// `flowId`.
+    pub instance_id: Cow<'a, str>,
+    /// `id`, 0 or above.
+    pub step_id: i32,
+    /// `flowChanges`, by the number of the subflow, 0 for the main flow. The number is the key: a
+    /// change's own `subflowId` is set only where the subflow begins.
+    pub changes: BTreeMap<i64, FlowChange<'a>>,
+    /// `queueChanges`, by the number of the work item.
+    pub queue: BTreeMap<i64, QueueChange<'a>>,
+    /// `starttime`.
+    pub start_time: Time,
+    /// `endtime`.
+    pub end_time: Time,
+    /// `rerun`: recorded while the instance was repeated in place.
+    pub rerun: bool,
+}
+
+/// What a step did to one flow or subflow.
+#[derive(Clone, Debug)]
+pub struct FlowChange<'a> {
+    /// `newFlow`: it begins here.
+    pub new_flow: bool,
+    /// `flowURI`.
+    pub flow_uri: Cow<'a, str>,
+    /// `taskId`: the task that was changed last.
+    pub task_id: Cow<'a, str>,
+    /// `status`; 0 is "not changed". Section 2.6 has the numbers.
+    pub status: i64,
+    /// `attrs`.
+    pub attrs: Payload<'a>,
+    /// `tasks`, by id bytewise.
+    pub tasks: BTreeMap<Cow<'a, str>, TaskChange<'a>>,
+    /// `links`, by number.
+    pub links: BTreeMap<i64, LinkChange<'a>>,
+    /// `returnData`: what it returned when it ended.
+    pub return_data: Payload<'a>,
+}
+
+/// What a step did to a task.
+#[derive(Clone, Copy, Debug)]
+pub struct TaskChange<'a> {
+    /// `change`.
+    pub change: Change,
+    /// `status`.
+    pub status: i64,
+    /// `input`.
+    pub input: Payload<'a>,
+}
+
+/// What a step did to a link.
+#[derive(Clone, Debug)]
+pub struct LinkChange<'a> {
+    /// `change`.
+    pub change: Change,
+    /// `status`.
+    pub status: i64,
+    /// `from`: a task; empty unless the engine records for a debugger.
+    pub from: Cow<'a, str>,
+    /// `to`, as `from`.
+    pub to: Cow<'a, str>,
+}
+
+/// What a step did to the queue of work.
+#[derive(Clone, Debug)]
+pub struct QueueChange<'a> {
+    /// `change`.
+    pub change: Change,
+    /// `subflowId`; engines send 0, whatever the subflow.
+    pub subflow_id: i64,
+    /// `taskId`.
+    pub task_id: Cow<'a, str>,
+}
+
+/// `change` of a task, a link or a work item.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// 0.
+    Add,
+    /// 1, and any number that is not known.
+    Update,
+    /// 2.
+    Delete,
+}
+
+/// A free-form object, or none.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Payload<'a>(Option<&'a RawValue>);
+
+impl<'a> Content<'a> {
+    /// Reads the body of a step.
+    ///
+    /// # Errors
+    /// [`Invalid`] with the field that Go's decoder would not take, or that is `null` where its
+    /// service would crash.
+    pub fn parse(text: &'a str) -> Result<Self, Invalid> {
+        let object = Object::body(text)?;
+        Ok(Self {
+            changes: object.numbered("flowChanges", |change| {
+                FlowChange::read(&change.ok_or_else(null)?)
+            })?,
+            queue: object.numbered("queueChanges", |change| {
+                QueueChange::read(&change.unwrap_or_default())
+            })?,
+            instance_id: object.word("flowId")?,
+            step_id: object.count("id")?,
+            start_time: object.time("starttime")?,
+            end_time: object.time("endtime")?,
+            rerun: object.flag("rerun")?,
+        })
+    }
+
+    /// The change that the step's row is about, with its subflow, and the one it was made together
+    /// with. The call of a subflow belongs to the flow that calls, anything else to the subflow. A
+    /// step may change no flow at all: after a subflow that failed unhandled, which the engine
+    /// reports by a step of its own, the outer step only queues the task that called.
+    pub fn changed(&self) -> Option<(Changed<'_, 'a>, Option<Changed<'_, 'a>>)> {
+        let mut changes = self.changes.iter().map(|(id, change)| (*id, change));
+        let lowest = changes.next()?;
+        Some(match changes.next() {
+            None => (lowest, None),
+            Some(child) if child.1.new_flow => (lowest, Some(child)),
+            Some(child) => (child, Some(lowest)),
+        })
+    }
+}
+
+/// A subflow's number and what a step did to it.
+pub type Changed<'c, 'a> = (i64, &'c FlowChange<'a>);
+
+impl<'a> FlowChange<'a> {
+    fn read(object: &Object<'a>) -> Read<Self> {
+        object.integer("subflowId")?;
+        Ok(Self {
+            new_flow: object.flag("newFlow")?,
+            flow_uri: object.word("flowURI")?,
+            task_id: object.word("taskId")?,
+            status: object.integer("status")?,
+            attrs: Payload(object.payload("attrs")?),
+            tasks: object
+                .map("tasks", |task| TaskChange::read(&task.ok_or_else(null)?))?
+                .into_iter()
+                .collect(),
+            links: object.numbered("links", |link| LinkChange::read(&link.unwrap_or_default()))?,
+            return_data: Payload(object.payload("returnData")?),
+        })
+    }
+
+    /// The task whose status counts, and the word for it. With concurrent execution there can be
+    /// several, of which Go picks any: here it is the change's own task, else the one with the
+    /// smallest id.
+    pub fn counted(&self) -> Option<(&str, &TaskChange<'a>, &'static str)> {
+        self.tasks
+            .iter()
+            .filter_map(|(id, task)| Some((&**id, task, counted_word(task.status)?)))
+            .min_by_key(|(id, ..)| *id != self.task_id)
+    }
+}
+
+impl<'a> TaskChange<'a> {
+    fn read(object: &Object<'a>) -> Read<Self> {
+        Ok(Self {
+            change: Change::read(object)?,
+            status: object.integer("status")?,
+            input: Payload(object.payload("input")?),
+        })
+    }
+}
+
+impl<'a> LinkChange<'a> {
+    fn read(object: &Object<'a>) -> Read<Self> {
+        Ok(Self {
+            change: Change::read(object)?,
+            status: object.integer("status")?,
+            from: object.word("from")?,
+            to: object.word("to")?,
+        })
+    }
+}
+
+impl<'a> QueueChange<'a> {
+    fn read(object: &Object<'a>) -> Read<Self> {
+        Ok(Self {
+            change: Change::read(object)?,
+            subflow_id: object.integer("subflowId")?,
+            task_id: object.word("taskId")?,
+        })
+    }
+}
+
+impl Change {
+    fn read(object: &Object<'_>) -> Read<Self> {
+        Ok(match object.integer("change")? {
+            0 => Self::Add,
+            2 => Self::Delete,
+            _ => Self::Update,
+        })
+    }
+}
+
+impl<'a> Payload<'a> {
+    /// The object as it came; none when it was `null`, not sent, or is empty.
+    pub fn filled(self) -> Option<&'a RawValue> {
+        let inside = |raw: &RawValue| {
+            let inside = raw.get().strip_prefix('{')?.strip_suffix('}')?;
+            (!inside.trim_ascii().is_empty()).then_some(())
+        };
+        self.0.filter(|raw| inside(raw).is_some())
+    }
+
+    /// Its entries, by key bytewise; the last of equal keys stays.
+    ///
+    /// # Errors
+    /// [`Invalid`] when a key is no text: it holds half of a surrogate pair.
+    pub fn entries(self) -> Result<BTreeMap<Cow<'a, str>, &'a RawValue>, Invalid> {
+        self.0.map_or_else(|| Ok(BTreeMap::new()), entries)
+    }
+}
+
+/// The word of a task status that counts in the row.
+fn counted_word(status: i64) -> Option<&'static str> {
+    match status {
+        30 => Some("Waiting"),
+        40 => Some("Completed"),
+        100 => Some("Failed"),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn payloads_keep_their_bytes_and_changes_the_number_of_their_key() {
+        let text = r#"{"id":4,"flowId":"i","flowChanges":{"10":{"subflowId":0,"attrs":
+            {"b":1.0,"a":12345678901234567890,"a":1e400},"returnData":{ },"tasks":
+            {"t":{"change":2,"status":40,"input":{"x" : "\u003c"}},"s":{"change":7}}},"2":{}},
+            "queueChanges":{"3":{"taskId":"t","change":2},"4":null},"rerun":true}"#;
+        let content = Content::parse(text).expect("a step");
+        assert_eq!(content.changes.keys().copied().collect::<Vec<_>>(), [2, 10]);
+        let change = &content.changes[&10];
+        let attrs = change.attrs.entries().expect("texts");
+        let attrs: Vec<_> = attrs.iter().map(|(key, raw)| (&**key, raw.get())).collect();
+        assert_eq!(attrs, [("a", "1e400"), ("b", "1.0")]);
+        let input = change.tasks["t"].input.filled().map(RawValue::get);
+        assert_eq!(input, Some(r#"{"x" : "\u003c"}"#));
+        assert!(change.return_data.filled().is_none());
+        assert_eq!(change.tasks["t"].change, Change::Delete);
+        assert_eq!(change.tasks["s"].change, Change::Update);
+        assert_eq!(content.queue[&3].change, Change::Delete);
+        assert_eq!(content.queue[&4].change, Change::Add);
+        assert!(content.rerun);
+    }
+
+    #[test]
+    fn a_key_that_is_no_text_is_an_error_where_it_is_read() {
+        let text = r#"{"flowChanges":{"0":{"attrs":{"\ud800":1}}}}"#;
+        let content = Content::parse(text).expect("a step");
+        content.changes[&0].attrs.entries().expect_err("no text");
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_makes_it_panic(bytes: Vec<u8>, cut in 0_usize..600, at in 0_usize..600, byte: u8) {
+            let _ = Content::parse(&String::from_utf8_lossy(&bytes)).map(|_| ());
+            let mut step = br#"{"id":2,"flowChanges":{"0":{"newFlow":false,"flowURI":"u","taskId":"t","status":0,
+                "attrs":null,"tasks":{"t":{"change":1,"status":30,"input":{"q":[5,{"a":-1e9}]}}},"links":{"1":{"change":0,
+                "from":"a","to":"\u00e9"}},"returnData":{}}},"queueChanges":{"2":{"change":2,"taskId":"t"}},
+                "starttime":"2026-11-20T19:57:35.842723249Z","rerun":false}"#.to_vec();
+            if let Some(place) = step.get_mut(at) {
+                *place = byte;
+            }
+            step.truncate(if cut < 300 { step.len() } else { cut });
+            if let Ok(content) = Content::parse(&String::from_utf8_lossy(&step)) {
+                for change in content.changes.values() {
+                    let _ = change.attrs.entries().map(|entries| entries.len());
+                    let _ = change.counted();
+                }
+                content.changed();
+            }
+        }
+    }
+}
