@@ -4,12 +4,14 @@
 
 mod apps;
 mod architecture;
+mod commands;
 mod control;
 mod delete;
 mod docs;
 mod embedded;
 mod faults;
 mod fixtures;
+mod flogo_config;
 mod history;
 mod lane;
 mod live;
