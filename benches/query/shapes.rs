@@ -2,6 +2,8 @@
 
 use flowtrail::proto::InstanceFilter;
 
+type Change<'a> = &'a dyn Fn(&mut InstanceFilter);
+
 /// Names and filters over the rows of [`super::rows`].
 pub(crate) fn all(instances: usize) -> Vec<(&'static str, InstanceFilter)> {
     let text = |text: &str| Some(text.to_owned());
@@ -12,101 +14,47 @@ pub(crate) fn all(instances: usize) -> Vec<(&'static str, InstanceFilter)> {
         let seconds = 1_767_225_600 + seconds;
         Some(prost_types::Timestamp { seconds, nanos: 0 })
     };
-    let none = InstanceFilter::default;
-    let app = || InstanceFilter {
+    let of_app: [(&str, Change<'_>); 11] = [
+        ("app", &|_| ()),
+        ("app, version", &|f| f.app_version = text("1.1")),
+        ("app, status of 0.1 %", &|f| f.statuses = words(&["Failed"])),
+        ("app, flow", &|f| f.flow_name = text("flow-7")),
+        ("app, host", &|f| f.host = text("host-17")),
+        ("app, time range", &|f| {
+            (f.started_from, f.started_before) = (at(30), at(60));
+        }),
+        ("app, unknown flow", &|f| f.flow_name = text("none")),
+        ("app, unknown status", &|f| {
+            f.statuses = words(&["Cancelled"]);
+        }),
+        ("app, version, flow, host", &|f| {
+            (f.app_version, f.flow_name) = (text("1.1"), text("flow-7"));
+            f.host = text("host-17");
+        }),
+        ("app, three statuses", &|f| {
+            f.statuses = words(&["Failed", "Created", "Started"]);
+        }),
+        ("app, reruns of one", &|f| {
+            f.original_instance_id = text(&format!("{:032x}", 3));
+        }),
+    ];
+    let anywhere: [(&str, Change<'_>); 3] = [
+        ("user", &|f| f.user = text("acme")),
+        ("nothing", &|_| ()),
+        ("status of 0.1 %", &|f| f.statuses = words(&["Failed"])),
+    ];
+    let known = InstanceFilter {
         user: text("acme"),
         app: text("orders"),
-        ..none()
+        ..InstanceFilter::default()
     };
-    vec![
-        ("app", app()),
-        (
-            "app, version",
-            InstanceFilter {
-                app_version: text("1.1"),
-                ..app()
-            },
-        ),
-        (
-            "app, status of 0.1 %",
-            InstanceFilter {
-                statuses: words(&["Failed"]),
-                ..app()
-            },
-        ),
-        (
-            "app, flow",
-            InstanceFilter {
-                flow_name: text("flow-7"),
-                ..app()
-            },
-        ),
-        (
-            "app, host",
-            InstanceFilter {
-                host: text("host-17"),
-                ..app()
-            },
-        ),
-        (
-            "app, time range",
-            InstanceFilter {
-                started_from: at(30),
-                started_before: at(60),
-                ..app()
-            },
-        ),
-        (
-            "app, unknown flow",
-            InstanceFilter {
-                flow_name: text("none"),
-                ..app()
-            },
-        ),
-        (
-            "app, unknown status",
-            InstanceFilter {
-                statuses: words(&["Cancelled"]),
-                ..app()
-            },
-        ),
-        (
-            "app, version, flow, host",
-            InstanceFilter {
-                app_version: text("1.1"),
-                flow_name: text("flow-7"),
-                host: text("host-17"),
-                ..app()
-            },
-        ),
-        (
-            "app, three statuses",
-            InstanceFilter {
-                statuses: words(&["Failed", "Created", "Started"]),
-                ..app()
-            },
-        ),
-        (
-            "app, reruns of one",
-            InstanceFilter {
-                original_instance_id: text(&format!("{:032x}", 3)),
-                ..app()
-            },
-        ),
-        (
-            "user",
-            InstanceFilter {
-                user: text("acme"),
-                ..none()
-            },
-        ),
-        ("nothing", none()),
-        (
-            "status of 0.1 %",
-            InstanceFilter {
-                statuses: words(&["Failed"]),
-                ..none()
-            },
-        ),
-    ]
+    let filter = |from: &InstanceFilter, change: Change<'_>| {
+        let mut filter = from.clone();
+        change(&mut filter);
+        filter
+    };
+    let of_app = of_app.map(|(name, change)| (name, filter(&known, change)));
+    let anywhere =
+        anywhere.map(|(name, change)| (name, filter(&InstanceFilter::default(), change)));
+    of_app.into_iter().chain(anywhere).collect()
 }

@@ -13,7 +13,9 @@ with recursive flows as (
 select l.flowname
 from flows l
 where l.flowname is not null
-  and ($4::text is null or exists (
-    select from public.flowstate f
-    where f.userid = $1 and f.appname = $2 and f.appversion = $3 and f.flowname = l.flowname and f.hostid = $4))
+  -- the next host from this one on: a plain question whether it is there may end in a scan
+  and ($4::text is null or $4 = (
+    select f.hostid from public.flowstate f
+    where f.userid = $1 and f.appname = $2 and f.appversion = $3 and f.flowname = l.flowname and f.hostid >= $4
+    order by f.hostid limit 1))
 order by l.flowname

@@ -1,21 +1,20 @@
 -- query/instances_anywhere_by_status: a page of the instances with any of some statuses, by jumps from app to app in an index; as instances_of_app, but user and app may be null
 with recursive users as (
-  (select f.userid from public.flowstate f where $1::text is null or f.userid = $1 order by f.userid limit 1)
+  select coalesce($1::text, (select f.userid from public.flowstate f order by f.userid limit 1)) as userid
   union all
   select (select n.userid from public.flowstate n where n.userid > u.userid order by n.userid limit 1)
   from users u
   where $1::text is null and u.userid is not null
 ), apps as (
-  select u.userid, a.appname
+  select
+    u.userid,
+    coalesce($2::text, (select f.appname from public.flowstate f where f.userid = u.userid order by f.appname limit 1)) as appname
   from users u
-  cross join lateral (
-    select f.appname
-    from public.flowstate f
-    where f.userid = u.userid and ($2::text is null or f.appname = $2)
-    order by f.appname
-    limit 1) a
+  where u.userid is not null
   union all
-  select a.userid, (select n.appname from public.flowstate n where n.userid = a.userid and n.appname > a.appname order by n.appname limit 1)
+  select
+    a.userid,
+    (select n.appname from public.flowstate n where n.userid = a.userid and n.appname > a.appname order by n.appname limit 1)
   from apps a
   where $2::text is null and a.appname is not null
 )

@@ -14,5 +14,7 @@ from (
       or case when f.executiontime ~ '^-?[0-9]{1,15}(\.[0-9]{1,6})?$' then f.executiontime::numeric * 1000 >= $9 end)
     and ($10::bigint is null
       or case when f.executiontime ~ '^-?[0-9]{1,15}(\.[0-9]{1,6})?$' then f.executiontime::numeric * 1000 <= $10 end)
+  -- without an order the planner may hope to find enough soon, and read the whole table
+  order by coalesce(f.starttime, '-infinity') desc, f.flowinstanceid desc
   limit $11
 ) f

@@ -210,14 +210,12 @@ impl History {
                 return Ok(false);
             }
             let contents = self
-                .contents_of(id, window, &[step.1.clone()], None)
+                .contents_of(id, window, std::slice::from_ref(&step.1), None)
                 .await?;
             let ended = contents.first().and_then(|step| ends_flow(&step.content));
-            match ended {
-                // not what an engine of Flogo's posts: it says nothing
-                None => return Ok(false),
-                Some(true) => return Ok(false),
-                Some(false) => {}
+            // one that is not what an engine of Flogo's posts says nothing
+            if ended != Some(false) {
+                return Ok(false);
             }
         }
         Ok(!last.is_empty())

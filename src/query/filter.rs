@@ -112,7 +112,7 @@ impl Filter {
         statuses.dedup();
         // a row has whole microseconds: what is shorter than one is rounded to the near side
         let micros = |time: Duration| i64::try_from(time.as_micros()).unwrap_or(i64::MAX);
-        let rest = |time: Duration| i64::from(time.subsec_nanos() % 1_000 != 0);
+        let rest = |time: Duration| i64::from(!time.subsec_nanos().is_multiple_of(1_000));
         Values {
             filter: self,
             statuses: (!statuses.is_empty()).then_some(statuses),

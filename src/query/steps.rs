@@ -84,19 +84,15 @@ impl History {
     ) -> Result<StepContent, Error> {
         let window = self.window(id, attempt).await?;
         let missing = || Error::NotFound(format!("step {step} of instance {id} is not stored"));
-        let version = match window {
-            None => Version {
-                step,
-                started_at: None,
-            },
-            Some(_) => {
-                let of = self
-                    .metadata(id, window, (Some(step), Some(step)), 1)
-                    .await?;
-                let (_, version) = of.into_iter().next().ok_or_else(missing)?;
-                version
-            }
+        let mut version = Version {
+            step,
+            started_at: None,
         };
+        if window.is_some() {
+            let range = (Some(step), Some(step));
+            let of = self.metadata(id, window, range, 1).await?;
+            (_, version) = of.into_iter().next().ok_or_else(missing)?;
+        }
         let found = self.contents_of(id, window, &[version], portion).await?;
         found.into_iter().next().ok_or_else(missing)
     }
@@ -182,13 +178,12 @@ impl History {
             (&from, Type::INT4),
             (&length, Type::INT4),
         ];
-        let rows = match window {
-            None => self.rows(sql!("steps_content"), &values).await?,
-            Some(_) => {
-                values.push((&times, Type::TIMESTAMP_ARRAY));
-                self.rows(sql!("past_steps_content"), &values).await?
-            }
-        };
+        let mut statement = sql!("steps_content");
+        if window.is_some() {
+            values.push((&times, Type::TIMESTAMP_ARRAY));
+            statement = sql!("past_steps_content");
+        }
+        let rows = self.rows(statement, &values).await?;
         Ok(rows.iter().map(row::content).collect::<Result<_, _>>()?)
     }
 }

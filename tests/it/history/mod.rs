@@ -6,6 +6,7 @@ mod invalid;
 mod lists;
 mod names;
 mod payloads;
+mod rerun;
 
 use flowtrail::{
     app::Running,
