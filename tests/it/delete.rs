@@ -1,6 +1,6 @@
 //! What is deleted stays deleted, and what a rerun cuts is what was accepted before it.
 
-use std::{pin::pin, time::Duration};
+use std::time::Duration;
 
 use flowtrail::{
     app::Running,
@@ -329,7 +329,7 @@ async fn a_rerun_cuts_what_was_accepted_before_it() {
         client.query_one(waits, &[]).await.unwrap().get::<_, i64>(0) == 1
     })
     .await;
-    let mut deleted = pin!(delete(&service, "/v1/instances/i/step/1", &[]));
+    let mut deleted = Box::pin(delete(&service, "/v1/instances/i/step/1", &[]));
     let early = timeout(Duration::from_millis(300), deleted.as_mut()).await;
     assert!(early.is_err(), "before the step was stored: {early:?}");
     client.batch_execute("commit").await.unwrap();

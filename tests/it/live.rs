@@ -203,7 +203,7 @@ async fn frame(socket: &mut Socket) -> String {
 /// Code and reason of the close that follows the text frames.
 async fn closed(socket: &mut Socket) -> (CloseCode, String) {
     loop {
-        let message = timeout(Duration::from_secs(60), socket.next()).await;
+        let message = timeout(Duration::from_mins(1), socket.next()).await;
         match message.expect("a frame").expect("a close first") {
             Ok(Message::Close(Some(close))) => return (close.code, close.reason.to_string()),
             Ok(Message::Text(_) | Message::Ping(_)) => {}
