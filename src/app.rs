@@ -37,7 +37,7 @@ use crate::{
         migrate::{self, State},
     },
     query::{self, History, rest::stream, watch::Watch},
-    server,
+    rest, server,
 };
 
 /// How long a gRPC message that has begun, and the body of a request, may take to arrive.
@@ -209,13 +209,13 @@ async fn assemble(
     };
     let (reflection, older_reflection) = ops::grpc::reflection()?;
     let store = control::Store::new(pool.clone(), toggles.clone());
+    let history = History::new(pool.clone());
+    let rest = rest
+        .merge(query::rest::routes(history.clone()))
+        .merge(control::rest::routes(store.clone()));
     let grpc = Routes::new(recorder.service())
         .add_service(control::grpc::service(store, toggles, lifecycle))
-        .add_service(query::grpc::service(
-            History::new(pool.clone()),
-            deletion(eraser),
-            watch,
-        ))
+        .add_service(query::grpc::service(history, deletion(eraser), watch))
         .add_service(ops::grpc::health(Arc::clone(&probe), lifecycle).await)
         .add_service(reflection)
         .add_service(older_reflection)
@@ -223,7 +223,7 @@ async fn assemble(
         .layer(server::patience(MESSAGE_TIME));
     let admin = ops::health::routes(probe, lifecycle.clone())
         .merge(ops::metrics::routes(Arc::new(registry)));
-    let address = doors.serve(grpc, rest, admin, &config.listen, lifecycle);
+    let address = doors.serve(grpc, rest::manners(rest), admin, &config.listen, lifecycle);
     lifecycle.enter(Phase::Ready);
     tracing::info!(%address, "serving");
     Ok((address, pool))

@@ -25,7 +25,7 @@ use axum::{
     response::Response,
     routing::{MethodRouter, post},
 };
-use http::{HeaderValue, StatusCode, Version, header};
+use http::{StatusCode, Version};
 use tokio::{
     sync::{Semaphore, oneshot},
     time::{Instant, timeout, timeout_at},
@@ -81,20 +81,18 @@ enum Kind {
     Snapshot,
 }
 
-/// The four routes. With `--expose-recorder false` they answer as if they were not there: the path
-/// is then the one of an instance, which can be deleted.
+/// The four routes. With `--expose-recorder false` there are none: the path is then the one of an
+/// instance, which can be deleted.
 pub fn routes(recorder: Recorder) -> Router {
-    let exposed = recorder.limits.expose_recorder;
+    if !recorder.limits.expose_recorder {
+        return Router::new();
+    }
     let route = |kind: Kind| -> MethodRouter<Arc<Recorder>> {
-        if exposed {
-            post(
-                async move |State(recorder): State<Arc<Recorder>>, request| {
-                    recorder.answer(kind, request).await
-                },
-            )
-        } else {
-            post(hidden)
-        }
+        post(
+            async move |State(recorder): State<Arc<Recorder>>, request| {
+                recorder.answer(kind, request).await
+            },
+        )
     };
     Router::new()
         .route("/v1/instances/start", route(Kind::Start))
@@ -102,20 +100,6 @@ pub fn routes(recorder: Recorder) -> Router {
         .route("/v1/instances/steps", route(Kind::Step))
         .route("/v1/instances/snapshot", route(Kind::Snapshot))
         .with_state(Arc::new(recorder))
-}
-
-async fn hidden(State(recorder): State<Arc<Recorder>>, request: Request) -> Response {
-    // A connection whose request was not read is of no more use.
-    let most = recorder.limits.max_event_bytes;
-    let persistent = request.version() < Version::HTTP_2;
-    let read = body::read(request.into_body(), most, recorder.body_time).await;
-    let mut response = rest::text_error(StatusCode::METHOD_NOT_ALLOWED, "Method Not Allowed");
-    let methods = HeaderValue::from_static("DELETE, OPTIONS");
-    response.headers_mut().insert(header::ALLOW, methods);
-    if read.is_err() && persistent {
-        refusal::close(&mut response);
-    }
-    response
 }
 
 /// Memory that may be made of a body at most, in bytes: itself, the texts read from it, the row. A

@@ -28,6 +28,7 @@ mod record;
 mod recorder;
 mod reflection;
 mod refusals;
+mod rest;
 mod server;
 mod statements;
 mod support;
