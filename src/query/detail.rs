@@ -1,12 +1,11 @@
 //! One instance: an attempt of it, what is missing of it, its payloads.
 
 use bytes::Bytes;
-use serde::Deserialize;
-use serde_json::value::RawValue;
 use tokio_postgres::{Row, types::Type};
 
 use super::{
     Attempt, Detail, Error, History, Instance, Payload,
+    ending::ends_flow,
     filter::check_id,
     row::{self, Time},
     sql,
@@ -17,8 +16,6 @@ use super::{
 const TERMINAL: [&str; 3] = ["Completed", "Failed", "Cancelled"];
 /// Bytes of a step's content that is looked into; of a longer one nothing is said.
 const LOOKED_INTO: u64 = 16 << 20;
-/// Status of a flow from which on it has ended (contract 2.6).
-const ENDED: i64 = 500;
 
 impl History {
     /// One attempt of an instance.
@@ -222,35 +219,6 @@ impl History {
     }
 }
 
-/// Whether a step's content ends the main flow; none when it is not a step of Flogo's.
-fn ends_flow(content: &[u8]) -> Option<bool> {
-    #[derive(Deserialize)]
-    struct Posted<'a> {
-        #[serde(rename = "flowChanges", borrow)]
-        changes: Option<Changes<'a>>,
-        #[serde(rename = "queueChanges", borrow)]
-        queue: Option<&'a RawValue>,
-    }
-    #[derive(Deserialize)]
-    struct Changes<'a> {
-        #[serde(rename = "0", borrow)]
-        main: Option<&'a RawValue>,
-    }
-    #[derive(Deserialize)]
-    struct Main {
-        status: Option<i64>,
-    }
-    let posted: Posted<'_> = serde_json::from_slice(content).ok()?;
-    if posted.changes.is_none() && posted.queue.is_none() {
-        return None;
-    }
-    let Some(main) = posted.changes.and_then(|changes| changes.main) else {
-        return Some(false);
-    };
-    let main: Main = serde_json::from_str(main.get()).ok()?;
-    Some(main.status.is_some_and(|status| status >= ENDED))
-}
-
 impl Attempt {
     /// As the statements take it: null is the newest.
     pub(super) fn number(self) -> Option<i64> {
@@ -271,45 +239,6 @@ fn no_attempt(id: &str, attempt: Attempt) -> Error {
         Attempt::Newest | Attempt::Number(0 | 1) => Error::no_instance(id),
         Attempt::Number(number) => {
             Error::NotFound(format!("attempt {number} of instance {id} is not stored"))
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_step_that_ends_the_main_flow_is_known() {
-        let check = |content: &str, expected: Option<bool>| {
-            assert_eq!(ends_flow(content.as_bytes()), expected, "{content}");
-        };
-        check(
-            r#"{"id":7,"flowChanges":{"0":{"status":500,"x":[{}]}}}"#,
-            Some(true),
-        );
-        check(
-            r#"{"flowChanges":{"0":{"status":700},"1":{"status":0}}}"#,
-            Some(true),
-        );
-        check(r#"{"flowChanges":{"0":{"status":0}}}"#, Some(false));
-        check(r#"{"flowChanges":{"0":{"status":100}}}"#, Some(false));
-        check(r#"{"flowChanges":{"1":{"status":500}}}"#, Some(false));
-        check(r#"{"flowChanges":{},"queueChanges":{"1":{}}}"#, Some(false));
-        check(
-            r#"{"flowChanges":null,"queueChanges":{"1":{}}}"#,
-            Some(false),
-        );
-        for other in [
-            "",
-            "{}",
-            "[]",
-            "7",
-            "\u{1}",
-            r#"{"flowChanges":{"0":7}}"#,
-            r#"{"flowChanges":7}"#,
-        ] {
-            check(other, None);
         }
     }
 }

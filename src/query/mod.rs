@@ -15,6 +15,7 @@ pub mod calls;
 mod catalogue;
 pub mod cursor;
 mod detail;
+mod ending;
 mod error;
 pub mod filter;
 pub mod grpc;

@@ -9,192 +9,93 @@ use tonic::Code;
 use super::{World, refused};
 
 #[tokio::test]
-async fn a_wrong_question_is_refused_with_the_field() {
+async fn a_wrong_filter_is_refused_with_the_field() {
     let world = World::new().await;
-    let check = async |filter: InstanceFilter, field: &str| {
+    let check = async |field: &str, change: &dyn Fn(&mut InstanceFilter)| {
+        let mut filter = InstanceFilter::default();
+        change(&mut filter);
         let answer = world.page(&filter, 1, "").await;
         refused(answer, Code::InvalidArgument, field);
     };
-    let none = InstanceFilter::default;
-    let nul = || Some("a\0b".to_owned());
-    let at = |seconds, nanos| Some(prost_types::Timestamp { seconds, nanos });
-    let span = |seconds, nanos| Some(prost_types::Duration { seconds, nanos });
-    check(
-        InstanceFilter {
-            user: nul(),
-            ..none()
-        },
-        "user",
-    )
-    .await;
-    check(
-        InstanceFilter {
-            app: nul(),
-            ..none()
-        },
-        "app",
-    )
-    .await;
-    check(
-        InstanceFilter {
-            app_version: nul(),
-            ..none()
-        },
-        "app_version",
-    )
-    .await;
-    check(
-        InstanceFilter {
-            flow_name: nul(),
-            ..none()
-        },
-        "flow_name",
-    )
-    .await;
-    check(
-        InstanceFilter {
-            host: nul(),
-            ..none()
-        },
-        "host",
-    )
-    .await;
-    check(
-        InstanceFilter {
-            host: Some("h".repeat(3_000)),
-            ..none()
-        },
-        "host",
-    )
-    .await;
+    let nul = "a\0b".to_owned();
+    let at = |seconds, nanos| prost_types::Timestamp { seconds, nanos };
+    let span = |seconds, nanos| prost_types::Duration { seconds, nanos };
+    check("user", &|f| f.user = Some(nul.clone())).await;
+    check("app", &|f| f.app = Some(nul.clone())).await;
+    check("app_version", &|f| f.app_version = Some(nul.clone())).await;
+    check("flow_name", &|f| f.flow_name = Some(nul.clone())).await;
+    check("host", &|f| f.host = Some(nul.clone())).await;
+    check("host", &|f| f.host = Some("h".repeat(3_000))).await;
     for status in ["completed", "", "Running", "a\0"] {
-        let statuses = vec!["Failed".to_owned(), status.to_owned()];
-        check(InstanceFilter { statuses, ..none() }, "statuses").await;
+        let statuses = ["Failed", status].map(str::to_owned);
+        check("statuses", &|f| f.statuses = statuses.to_vec()).await;
     }
-    check(
-        InstanceFilter {
-            original_instance_id: Some(String::new()),
-            ..none()
-        },
-        "original_instance_id",
-    )
+    let original = "original_instance_id";
+    check(original, &|f| f.original_instance_id = Some(String::new())).await;
+    check("started_from", &|f| f.started_from = Some(at(0, -1))).await;
+    let end_of_time = at(i64::MAX, 0);
+    check("started_before", &|f| f.started_before = Some(end_of_time)).await;
+    check("started_before", &|f| {
+        (f.started_from, f.started_before) = (Some(at(2, 0)), Some(at(1, 0)));
+    })
     .await;
-    check(
-        InstanceFilter {
-            started_from: at(0, -1),
-            ..none()
-        },
-        "started_from",
-    )
+    let (least, most) = ("min_execution_time", "max_execution_time");
+    check(least, &|f| f.min_execution_time = Some(span(-1, 0))).await;
+    let nanos = span(0, 1_000_000_000);
+    check(most, &|f| f.max_execution_time = Some(nanos)).await;
+    check(most, &|f| {
+        (f.min_execution_time, f.max_execution_time) = (Some(span(2, 0)), Some(span(1, 0)));
+    })
     .await;
-    check(
-        InstanceFilter {
-            started_before: at(i64::MAX, 0),
-            ..none()
-        },
-        "started_before",
-    )
-    .await;
-    check(
-        InstanceFilter {
-            started_from: at(2, 0),
-            started_before: at(1, 0),
-            ..none()
-        },
-        "started_before",
-    )
-    .await;
-    check(
-        InstanceFilter {
-            min_execution_time: span(-1, 0),
-            ..none()
-        },
-        "min_execution_time",
-    )
-    .await;
-    check(
-        InstanceFilter {
-            max_execution_time: span(0, 1_000_000_000),
-            ..none()
-        },
-        "max_execution_time",
-    )
-    .await;
-    check(
-        InstanceFilter {
-            min_execution_time: span(2, 0),
-            max_execution_time: span(1, 0),
-            ..none()
-        },
-        "max_execution_time",
-    )
-    .await;
-    refused(
-        world.page(&none(), 1_001, "").await,
-        Code::InvalidArgument,
-        "page_size",
-    );
-    for page in ["x", "AAAA", "%", "' or true --"] {
-        refused(
-            world.page(&none(), 1, page).await,
-            Code::InvalidArgument,
-            "page",
-        );
-    }
 
+    let none = InstanceFilter::default();
+    let answer = world.page(&none, 1_001, "").await;
+    refused(answer, Code::InvalidArgument, "page_size");
+    for page in ["x", "AAAA", "%", "' or true --"] {
+        let answer = world.page(&none, 1, page).await;
+        refused(answer, Code::InvalidArgument, "page");
+    }
+    world.end().await;
+}
+
+#[tokio::test]
+async fn a_wrong_id_is_refused_and_an_unknown_one_is_not_found() {
+    let world = World::new().await;
     let mut client = world.client.clone();
-    for id in ["", "a\0b", &"x".repeat(3_000)] {
-        let (invalid, field) = (Code::InvalidArgument, "instance_id");
+    let long = "x".repeat(3_000);
+    let wrong = ["", "a\0b", &long].map(|id| (id, Code::InvalidArgument, "instance_id"));
+    for (id, code, word) in wrong
+        .into_iter()
+        .chain([("i", Code::NotFound, "instance i")])
+    {
+        for attempt in [0, 1, 2] {
+            let get = GetInstanceRequest {
+                instance_id: id.to_owned(),
+                attempt,
+            };
+            refused(client.get_instance(get).await, code, word);
+            let list = ListStepsRequest {
+                instance_id: id.to_owned(),
+                attempt,
+                ..ListStepsRequest::default()
+            };
+            refused(client.list_steps(list).await, code, word);
+            refused(world.content(id, attempt, 0).await, code, word);
+        }
         let instance_id = id.to_owned();
-        let get = GetInstanceRequest {
-            instance_id: instance_id.clone(),
-            attempt: 0,
-        };
-        refused(client.get_instance(get).await, invalid, field);
-        let list = ListStepsRequest {
-            instance_id: instance_id.clone(),
-            ..ListStepsRequest::default()
-        };
-        refused(client.list_steps(list).await, invalid, field);
-        let list = ListAttemptsRequest {
-            instance_id: instance_id.clone(),
-        };
-        refused(client.list_attempts(list).await, invalid, field);
+        let list = ListAttemptsRequest { instance_id };
+        refused(client.list_attempts(list).await, code, word);
+        let instance_id = id.to_owned();
         let delete = DeleteInstanceRequest { instance_id };
-        refused(client.delete_instance(delete).await, invalid, field);
-        refused(world.content(id, 0, 0).await, invalid, field);
-        refused(world.content(id, 1, 0).await, invalid, field);
+        refused(client.delete_instance(delete).await, code, word);
     }
     let list = ListStepsRequest {
         instance_id: "i".into(),
         page_size: 1_001,
         ..ListStepsRequest::default()
     };
-    refused(
-        client.list_steps(list).await,
-        Code::InvalidArgument,
-        "page_size",
-    );
-    for attempt in [0, 1, 2] {
-        let get = GetInstanceRequest {
-            instance_id: "i".into(),
-            attempt,
-        };
-        refused(client.get_instance(get).await, Code::NotFound, "instance i");
-    }
-    let list = ListStepsRequest {
-        instance_id: "i".into(),
-        ..ListStepsRequest::default()
-    };
-    refused(client.list_steps(list).await, Code::NotFound, "instance i");
-    let list = ListAttemptsRequest {
-        instance_id: "i".into(),
-    };
-    refused(
-        client.list_attempts(list).await,
-        Code::NotFound,
-        "instance i",
-    );
+    let answer = client.list_steps(list).await;
+    refused(answer, Code::InvalidArgument, "page_size");
     world.end().await;
 }
 

@@ -27,199 +27,101 @@ const ROWS: &str = "
       ('n2', 'acme', null, null, null, 'h1', '2026-01-01 00:00:00', null, null, '', null),
       ('e1', '', '', '', '', '', '2026-01-01 00:00:05', null, '', '', null)";
 
-fn text(text: &str) -> Option<String> {
-    Some(text.to_owned())
-}
-
-fn at(seconds: i64, nanos: i32) -> Option<prost_types::Timestamp> {
+fn at(seconds: i64, nanos: i32) -> prost_types::Timestamp {
     // 2026-01-01
     let seconds = 1_767_225_600 + seconds;
-    Some(prost_types::Timestamp { seconds, nanos })
+    prost_types::Timestamp { seconds, nanos }
 }
 
-fn span(seconds: i64, nanos: i32) -> Option<prost_types::Duration> {
-    Some(prost_types::Duration { seconds, nanos })
+fn span(seconds: i64, nanos: i32) -> prost_types::Duration {
+    prost_types::Duration { seconds, nanos }
+}
+
+/// A filter, changed.
+type Change<'a> = &'a dyn Fn(&mut InstanceFilter);
+
+/// The instances of `ROWS` that pass, in pages of several sizes.
+async fn check(world: &World, app: Option<&str>, change: Change<'_>, expected: &str) {
+    let mut filter = InstanceFilter {
+        user: app.map(|_| "acme".into()),
+        app: app.map(Into::into),
+        ..InstanceFilter::default()
+    };
+    change(&mut filter);
+    for page_size in [1, 2, 50] {
+        let ids = world.ids(&filter, page_size).await.join(" ");
+        assert_eq!(ids, expected, "{filter:?} in pages of {page_size}");
+    }
 }
 
 #[tokio::test]
-async fn each_filter_narrows_the_list() {
+async fn each_name_narrows_the_list() {
     let world = World::with(ROWS).await;
-    let check = async |filter: InstanceFilter, expected: &str| {
-        for page_size in [1, 2, 50] {
-            let ids = world.ids(&filter, page_size).await.join(" ");
-            assert_eq!(ids, expected, "{filter:?} in pages of {page_size}");
-        }
+    let orders = async |change: Change<'_>, expected| {
+        check(&world, Some("orders"), change, expected).await;
     };
-    let none = InstanceFilter::default;
-    let orders = || InstanceFilter {
-        user: text("acme"),
-        app: text("orders"),
-        ..none()
+    let any = async |change: Change<'_>, expected| check(&world, None, change, expected).await;
+    any(&|_| (), "c1 e1 n1 a4 a3 b1 a2 a1 n2 c2 a6 a5").await;
+    any(&|f| f.user = Some("acme".into()), "a4 a3 b1 a2 a1 n2 a6 a5").await;
+    any(&|f| f.user = Some(String::new()), "e1").await;
+    any(&|f| f.user = Some("nobody".into()), "").await;
+    let of_any_user = "c1 n1 a4 a3 a2 a1 c2 a6 a5";
+    any(&|f| f.app = Some("orders".into()), of_any_user).await;
+    any(&|f| f.host = Some("h2".into()), "a2").await;
+    orders(&|_| (), "a4 a3 a2 a1 a6 a5").await;
+    orders(&|f| f.app_version = Some("2".into()), "a4 a3 a6 a5").await;
+    orders(&|f| f.flow_name = Some("main".into()), "a4 a2 a1 a6 a5").await;
+    orders(&|f| f.host = Some("h2".into()), "a2").await;
+    let both: Change<'_> = &|f| {
+        (f.app_version, f.flow_name) = (Some("2".into()), Some("side".into()));
     };
-    let everything = "c1 e1 n1 a4 a3 b1 a2 a1 n2 c2 a6 a5";
-    check(none(), everything).await;
-    check(orders(), "a4 a3 a2 a1 a6 a5").await;
-    let acme = InstanceFilter {
-        user: text("acme"),
-        ..none()
-    };
-    check(acme, "a4 a3 b1 a2 a1 n2 a6 a5").await;
-    let any_user = InstanceFilter {
-        app: text("orders"),
-        ..none()
-    };
-    check(any_user, "c1 n1 a4 a3 a2 a1 c2 a6 a5").await;
-    let empty = InstanceFilter {
-        user: text(""),
-        ..none()
-    };
-    check(empty, "e1").await;
-    let unknown = InstanceFilter {
-        user: text("nobody"),
-        ..none()
-    };
-    check(unknown, "").await;
+    orders(both, "a3").await;
+    let original: Change<'_> = &|f| f.original_instance_id = Some("a1".into());
+    any(original, "a4 a3 b1").await;
+    orders(original, "a4 a3").await;
+    orders(&|f| f.original_instance_id = Some("a2".into()), "").await;
+    world.end().await;
+}
 
-    let version = InstanceFilter {
-        app_version: text("2"),
-        ..orders()
+#[tokio::test]
+async fn statuses_and_times_narrow_the_list() {
+    let world = World::with(ROWS).await;
+    let orders = async |change: Change<'_>, expected| {
+        check(&world, Some("orders"), change, expected).await;
     };
-    check(version.clone(), "a4 a3 a6 a5").await;
-    check(
-        InstanceFilter {
-            flow_name: text("side"),
-            ..version
-        },
-        "a3",
-    )
-    .await;
-    check(
-        InstanceFilter {
-            flow_name: text("main"),
-            ..orders()
-        },
-        "a4 a2 a1 a6 a5",
-    )
-    .await;
-    check(
-        InstanceFilter {
-            host: text("h2"),
-            ..orders()
-        },
-        "a2",
-    )
-    .await;
-    check(
-        InstanceFilter {
-            host: text("h2"),
-            ..none()
-        },
-        "a2",
-    )
-    .await;
+    let any = async |change: Change<'_>, expected| check(&world, None, change, expected).await;
+    let failed: Change<'_> = &|f| f.statuses = vec!["Failed".into()];
+    orders(failed, "a3 a6").await;
+    any(failed, "c1 n1 a3 b1 a6").await;
+    let several: Change<'_> = &|f| {
+        f.statuses = ["Failed", "Cancelled", "Failed", "Started"]
+            .map(Into::into)
+            .into();
+    };
+    orders(several, "a4 a3 a6").await;
+    any(several, "c1 n1 a4 a3 b1 a6").await;
 
-    let statuses = |words: &[&str]| words.iter().map(ToString::to_string).collect();
-    let failed = InstanceFilter {
-        statuses: statuses(&["Failed"]),
-        ..orders()
+    orders(&|f| f.started_from = Some(at(2, 0)), "a4 a3 a2").await;
+    any(&|f| f.started_from = Some(at(4, 1_000)), "c1 e1").await;
+    orders(&|f| f.started_before = Some(at(3, 0)), "a2 a1").await;
+    any(&|f| f.started_before = Some(at(3, 0)), "b1 a2 a1 n2").await;
+    let between: Change<'_> = &|f| {
+        (f.started_from, f.started_before) = (Some(at(2, 0)), Some(at(3, 0)));
     };
-    check(failed.clone(), "a3 a6").await;
-    let either = statuses(&["Failed", "Cancelled", "Failed", "Started"]);
-    check(
-        InstanceFilter {
-            statuses: either.clone(),
-            ..orders()
-        },
-        "a4 a3 a6",
-    )
-    .await;
-    check(
-        InstanceFilter {
-            statuses: either,
-            ..none()
-        },
-        "c1 n1 a4 a3 b1 a6",
-    )
-    .await;
-    check(
-        InstanceFilter {
-            statuses: statuses(&["Failed"]),
-            ..none()
-        },
-        "c1 n1 a3 b1 a6",
-    )
-    .await;
+    orders(between, "a2").await;
 
-    let from = InstanceFilter {
-        started_from: at(2, 0),
-        ..orders()
-    };
-    check(from.clone(), "a4 a3 a2").await;
-    let between = InstanceFilter {
-        started_before: at(3, 0),
-        ..from
-    };
-    check(between, "a2").await;
-    check(
-        InstanceFilter {
-            started_before: at(3, 0),
-            ..orders()
-        },
-        "a2 a1",
+    any(
+        &|f| f.min_execution_time = Some(span(0, 41_335_000)),
+        "a3 a1",
     )
     .await;
-    check(
-        InstanceFilter {
-            started_before: at(3, 0),
-            ..none()
-        },
-        "b1 a2 a1 n2",
-    )
-    .await;
-    let late = InstanceFilter {
-        started_from: at(4, 1_000),
-        ..none()
+    any(&|f| f.min_execution_time = Some(span(0, 41_335_001)), "a3").await;
+    orders(&|f| f.max_execution_time = Some(span(1, 0)), "a4 a1").await;
+    let short: Change<'_> = &|f| {
+        f.min_execution_time = Some(span(0, 0));
+        f.max_execution_time = Some(span(0, 7_000_000));
     };
-    check(late, "c1 e1").await;
-
-    let original = |id| InstanceFilter {
-        original_instance_id: text(id),
-        ..none()
-    };
-    check(original("a1"), "a4 a3 b1").await;
-    check(
-        InstanceFilter {
-            app: text("orders"),
-            ..original("a1")
-        },
-        "a4 a3",
-    )
-    .await;
-    check(
-        InstanceFilter {
-            original_instance_id: text("a2"),
-            ..orders()
-        },
-        "",
-    )
-    .await;
-
-    let least = |span| InstanceFilter {
-        min_execution_time: span,
-        ..none()
-    };
-    check(least(span(0, 41_335_000)), "a3 a1").await;
-    check(least(span(0, 41_335_001)), "a3").await;
-    let most = InstanceFilter {
-        max_execution_time: span(0, 7_000_000),
-        ..least(span(0, 0))
-    };
-    check(most, "b1").await;
-    let most = InstanceFilter {
-        max_execution_time: span(1, 0),
-        ..orders()
-    };
-    check(most, "a4 a1").await;
+    any(short, "b1").await;
     world.end().await;
 }
 
@@ -233,9 +135,9 @@ async fn an_instance_is_listed_with_its_columns() {
         )
         .await;
     let filter = InstanceFilter {
-        user: text("acme"),
-        app: text("orders"),
-        started_before: at(2, 0),
+        user: Some("acme".into()),
+        app: Some("orders".into()),
+        started_before: Some(at(2, 0)),
         ..InstanceFilter::default()
     };
     let page = world.page(&filter, 0, "").await.unwrap();
@@ -250,9 +152,9 @@ async fn an_instance_is_listed_with_its_columns() {
         flow_name: "main".into(),
         host: "h1".into(),
         status: "Completed".into(),
-        start_time: at(1, 0),
-        end_time: at(1, 41_335_000),
-        execution_time: span(0, 41_335_000),
+        start_time: Some(at(1, 0)),
+        end_time: Some(at(1, 41_335_000)),
+        execution_time: Some(span(0, 41_335_000)),
         original_instance_id: String::new(),
         rerun_count: 3,
         parent_instance_id: "p".into(),
@@ -271,8 +173,8 @@ async fn equal_start_times_and_rows_that_come_meanwhile_cost_a_page_nothing() {
     )
     .await;
     let filter = InstanceFilter {
-        user: text("acme"),
-        app: text("orders"),
+        user: Some("acme".into()),
+        app: Some("orders".into()),
         ..InstanceFilter::default()
     };
     let expected =
@@ -306,7 +208,7 @@ async fn a_page_is_bounded_in_bytes_whatever_the_rows_hold() {
     )
     .await;
     let filter = InstanceFilter {
-        user: text("acme"),
+        user: Some("acme".into()),
         ..InstanceFilter::default()
     };
     let (mut found, mut page) = (0, String::new());
@@ -341,8 +243,8 @@ async fn a_list_at_an_offset_is_counted() {
         );
     };
     let orders = Filter {
-        user: text("acme"),
-        app: text("orders"),
+        user: Some("acme".into()),
+        app: Some("orders".into()),
         ..Filter::default()
     };
     check(&orders, 0, 3, "a4 a3 a2", 6).await;
@@ -350,19 +252,19 @@ async fn a_list_at_an_offset_is_counted() {
     check(&orders, 6, 10, "", 6).await;
     check(&orders, 0, 0, "", 6).await;
     let related = Filter {
-        related_to: text("a1"),
+        related_to: Some("a1".into()),
         ..orders.clone()
     };
     check(&related, 0, 10, "a4 a3 a1", 3).await;
     check(&related, 1, 1, "a3", 3).await;
     let times = Filter {
-        from_text: text("2026-01-01 00:00:02"),
-        through_text: text("2026-01-01T00:00:03+05:00"),
+        from_text: Some("2026-01-01 00:00:02".into()),
+        through_text: Some("2026-01-01T00:00:03+05:00".into()),
         ..orders.clone()
     };
     check(&times, 0, 10, "a4 a3 a2", 3).await;
     let recent = Filter {
-        interval: text("2 hours"),
+        interval: Some("2 hours".into()),
         ..Filter::default()
     };
     world
@@ -409,7 +311,7 @@ async fn texts_that_are_no_times_are_refused_with_their_field() {
     ] {
         check(
             Filter {
-                interval: text(wrong),
+                interval: Some(wrong.into()),
                 ..Filter::default()
             },
             "interval",
@@ -427,7 +329,7 @@ async fn texts_that_are_no_times_are_refused_with_their_field() {
     ] {
         check(
             Filter {
-                from_text: text(wrong),
+                from_text: Some(wrong.into()),
                 ..Filter::default()
             },
             "startTime",
@@ -435,7 +337,7 @@ async fn texts_that_are_no_times_are_refused_with_their_field() {
         .await;
         check(
             Filter {
-                through_text: text(wrong),
+                through_text: Some(wrong.into()),
                 ..Filter::default()
             },
             "endTime",
