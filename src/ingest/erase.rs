@@ -64,7 +64,7 @@ impl Error {
                 "the database cannot do this now; nothing was deleted, try again",
             ),
             pg::Retry::AfterFix(_) | pg::Retry::Never => Status::new(
-                Code::FailedPrecondition,
+                Code::Internal,
                 "the database refused the statement; the server's log says why",
             ),
         }

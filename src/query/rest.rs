@@ -18,7 +18,7 @@ use axum::{Router, response::Response, routing::get};
 use http::StatusCode;
 
 use super::{Error, History};
-use crate::{rest, status::Code};
+use crate::rest;
 
 /// The routes over `history`.
 pub fn routes(history: History) -> Router {
@@ -41,16 +41,9 @@ pub fn routes(history: History) -> Router {
         .with_state(history)
 }
 
-/// A failure in style J, logged where it is the database's. What the database does not do is not the
-/// caller's fault, so it is none of the statuses that say so.
+/// A failure in style J, logged where it is the database's.
 fn refused(error: &Error) -> Response {
-    let told = error.status();
-    let status = match (error, told.code) {
-        (Error::Database(_), Code::DeadlineExceeded) => StatusCode::GATEWAY_TIMEOUT,
-        (Error::Database(_), Code::FailedPrecondition) => StatusCode::INTERNAL_SERVER_ERROR,
-        _ => return rest::refused(&told),
-    };
-    rest::json_error(status, &told.message)
+    rest::refused(&error.status())
 }
 
 /// A wrong request in style J.
