@@ -1,3 +1,3 @@
 -- flowstate_of_flow: the same of one flow
 create index concurrently flowtrail_flowstate_of_flow
-  on public.flowstate (userid, appname, flowname, (coalesce(starttime, '-infinity')) desc, flowinstanceid desc);
+  on public.flowstate (userid, appname, flowname, coalesce(starttime, '-infinity'), flowinstanceid);

@@ -1,3 +1,3 @@
 -- flowstate_of_host: the same of one host
 create index concurrently flowtrail_flowstate_of_host
-  on public.flowstate (userid, appname, hostid, (coalesce(starttime, '-infinity')) desc, flowinstanceid desc);
+  on public.flowstate (userid, appname, hostid, coalesce(starttime, '-infinity'), flowinstanceid);
