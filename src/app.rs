@@ -5,11 +5,12 @@
 //! servers return, and what only serves the lanes (toggles, sweep, database) ends last.
 
 mod doors;
+mod way_in;
+mod way_out;
 
-use std::{future::IntoFuture as _, net::SocketAddr, sync::Arc, time::Duration};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use anyhow::Context as _;
-use tokio::{sync::Semaphore, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 use tonic::service::Routes;
 
@@ -18,32 +19,18 @@ use doors::Doors;
 use crate::{
     config::Config,
     control::{self, Toggles},
-    ingest::{
-        self,
-        erase::Eraser,
-        grpc::Recorder,
-        lane::{Lane, Standing, Tell},
-        owners,
-        queue::{self, Budget},
-        refusals::Refusals,
-        rest::rerun,
-        skipped, sweep,
-    },
     lifecycle::{Lifecycle, Phase},
-    ops::{self, Probe, Readiness},
+    ops,
     pg::{
         self, Connector, Finding, Level, Pool,
         embedded::{Embedded, Kept},
         migrate::{self, State},
     },
-    query::{self, History, rest::stream, watch::Watch},
-    server,
+    rest, server,
 };
 
 /// How long a gRPC message that has begun, and the body of a request, may take to arrive.
 const MESSAGE_TIME: Duration = Duration::from_secs(10);
-/// Toggles this old mean that the database does not answer: they are read twice a second.
-const STALE: Duration = Duration::from_secs(5);
 
 /// The running service.
 #[derive(Debug)]
@@ -122,6 +109,17 @@ impl Running {
     }
 }
 
+/// What both ways stand on.
+struct Base<'a> {
+    config: &'a Config,
+    connector: Connector,
+    pool: Pool,
+    toggles: Toggles,
+    lifecycle: &'a Lifecycle,
+    /// Ends what serves the lanes, once they have ended.
+    last: CancellationToken,
+}
+
 async fn assemble(
     config: &Config,
     embedded: Option<&Kept>,
@@ -141,104 +139,38 @@ async fn assemble(
     let policy = config.control.default_persistence;
     let (toggles, listener) = Toggles::load(connector.clone(), policy, control_metrics).await?;
 
-    let (intake, lanes) = queue::queue(config.ingest.lanes, config.ingest.queue_bytes);
-    let standing = Arc::new(Standing::new(config.ingest.lanes));
-    let metrics =
-        ingest::metrics::Metrics::register(&mut registry, intake.budget(), Arc::clone(&standing));
-    let tell = Tell::default();
-    let (watch, line) = Watch::new(
-        connector.clone(),
-        tell.names.subscribe(),
-        lifecycle.stopping().clone(),
-    );
-    let contents = tell.contents.clone();
-    let options = ingest::lane::Options {
+    let base = Base {
+        config,
         connector,
-        ingest: config.ingest.clone(),
-        database: config.database.clone(),
+        pool: pool.clone(),
         toggles: toggles.clone(),
-        metrics: metrics.clone(),
-        standing: Arc::clone(&standing),
-        tell,
+        lifecycle,
+        last: CancellationToken::new(),
     };
-    let lanes = lanes
-        .into_iter()
-        .enumerate()
-        .map(|(number, parts)| lifecycle.spawn(Lane::new(number, parts, options.clone()).run()));
-    let last = CancellationToken::new();
-    lifecycle.spawn(follow(lanes.collect(), last.clone(), lifecycle.clone()));
-    lifecycle.spawn(listener.run(last.clone()));
-    lifecycle.spawn(line.run(last.clone()));
-    lifecycle.spawn(sweep::run(pool.clone(), last));
+    let way_in = base.way_in(&mut registry);
+    let way_out = base.way_out(&way_in);
+    lifecycle.spawn(listener.run(base.last.clone()));
 
-    let probe = probe(intake.budget().clone(), standing, toggles.clone());
-    let limits = Arc::new(config.ingest.clone());
-    let refusals = Refusals::new(metrics.clone());
-    let (owners, lookup) = owners::owners(pool.clone());
-    lifecycle.spawn(lookup.run());
-    let (skipped, writer) = skipped::skipped(pool.clone(), lifecycle.stopping().clone());
-    lifecycle.spawn(writer.run());
-    let rest = ingest::rest::routes(ingest::rest::Recorder {
-        intake: intake.clone(),
-        toggles: toggles.clone(),
-        limits: Arc::clone(&limits),
-        places: Arc::new(Semaphore::new(config.listen.max_streams)),
-        body_time: MESSAGE_TIME,
-        owners,
-        skipped,
-        metrics: metrics.clone(),
-        refusals: refusals.clone(),
-        lifecycle: lifecycle.clone(),
-    });
-    let eraser = Eraser::new(pool.clone(), intake.clone());
-    let steps = config.rest.streaming_step.then(|| {
-        let clients = config.listen.max_connections;
-        stream::Steps::new(contents, pool.clone(), clients, lifecycle.clone())
-    });
-    let rest = rest
-        .merge(rerun::routes(eraser.clone()))
-        .merge(stream::routes(steps));
-    let recorder = Recorder {
-        intake,
-        toggles: toggles.clone(),
-        limits,
-        streams: Arc::new(Semaphore::new(config.listen.max_streams)),
-        refusals,
-        metrics,
-        lifecycle: lifecycle.clone(),
-    };
     let (reflection, older_reflection) = ops::grpc::reflection()?;
     let store = control::Store::new(pool.clone(), toggles.clone());
-    let grpc = Routes::new(recorder.service())
+    let rest = way_in
+        .rest
+        .merge(way_out.rest)
+        .merge(control::rest::routes(store.clone()));
+    let grpc = Routes::new(way_in.recorder.service())
         .add_service(control::grpc::service(store, toggles, lifecycle))
-        .add_service(query::grpc::service(
-            History::new(pool.clone()),
-            deletion(eraser),
-            watch,
-        ))
-        .add_service(ops::grpc::health(Arc::clone(&probe), lifecycle).await)
+        .add_service(way_out.history)
+        .add_service(ops::grpc::health(Arc::clone(&way_in.probe), lifecycle).await)
         .add_service(reflection)
         .add_service(older_reflection)
         .into_axum_router()
         .layer(server::patience(MESSAGE_TIME));
-    let admin = ops::health::routes(probe, lifecycle.clone())
+    let admin = ops::health::routes(way_in.probe, lifecycle.clone())
         .merge(ops::metrics::routes(Arc::new(registry)));
-    let address = doors.serve(grpc, rest, admin, &config.listen, lifecycle);
+    let address = doors.serve(grpc, rest::manners(rest), admin, &config.listen, lifecycle);
     lifecycle.enter(Phase::Ready);
     tracing::info!(%address, "serving");
     Ok((address, pool))
-}
-
-/// Deletes whoever's instance it is.
-fn deletion(eraser: Eraser) -> query::grpc::Delete {
-    Arc::new(move |instance| {
-        let eraser = eraser.clone();
-        Box::pin(async move {
-            let deleted = eraser.delete(&instance, None).await;
-            let deleted = deleted.map_err(|error| error.status())?;
-            Ok(deleted.map(|rows| (rows.attempts, rows.steps)))
-        })
-    })
 }
 
 /// Makes sure of a database that can be worked with. An empty one and our own are migrated; any
@@ -272,45 +204,4 @@ async fn prepare(connector: &Connector, config: &Config, ours: bool) -> anyhow::
         }
     }
     Ok(())
-}
-
-/// Waits for the lanes to end, and then ends what serves them. A lane that ends while the service
-/// takes events has failed: the service stops rather than take events it cannot write.
-async fn follow(lanes: Vec<JoinHandle<Option<()>>>, last: CancellationToken, lifecycle: Lifecycle) {
-    let ended = futures_util::future::join_all(lanes.into_iter().map(|lane| async {
-        let failed = lane.into_future().await.is_err();
-        if failed || !lifecycle.stopping().is_cancelled() {
-            tracing::error!("a lane has ended by a defect; the service stops");
-            lifecycle.stop();
-        }
-    }));
-    ended.await;
-    last.cancel();
-}
-
-/// Ready means: an event sent now will be kept. While there is room it will; without room it must
-/// wait for a lane, and a lane in trouble does not come.
-fn probe(budget: Budget, standing: Arc<Standing>, toggles: Toggles) -> Probe {
-    Arc::new(move || {
-        let trouble = standing.trouble();
-        let toggles_age = toggles.age();
-        let reason = trouble
-            .as_ref()
-            .filter(|_| budget.is_full())
-            .map(|trouble| {
-                let remedy = trouble.remedy.unwrap_or("events wait until it is back");
-                format!("the queue is full and the database cannot be written to; {remedy}")
-            });
-        let database = match trouble {
-            Some(trouble) => format!("down: {}", trouble.class),
-            None if toggles_age > STALE => "down: silence".to_owned(),
-            None => "up".to_owned(),
-        };
-        Readiness {
-            ready: reason.is_none(),
-            reason,
-            database,
-            toggles_age,
-        }
-    })
 }

@@ -3,9 +3,15 @@
 //! The doc comments are the manual that `--help` prints. Nothing else in the program reads the
 //! environment.
 
+mod flogo;
+mod units;
+
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use clap::{Args, ValueEnum};
+
+pub use flogo::FlogoConfig;
+pub use units::{bytes, duration};
 
 /// What `serve` and `demo` take.
 #[derive(Args, Clone, Debug)]
@@ -157,6 +163,9 @@ pub struct Database {
         conflicts_with = "database_url"
     )]
     pub database_url_file: Option<PathBuf>,
+    /// The config.json of an engines' flow-state service: what it says holds where no flag and no variable is given
+    #[arg(long, value_name = "FILE", env = "FLOWTRAIL_FLOGO_CONFIG")]
+    pub flogo_config: Option<PathBuf>,
     /// Connections for queries and housekeeping, besides one for each lane, one for the toggles and one for what watchers are told
     #[arg(
         long,
@@ -311,73 +320,4 @@ pub enum LogFormat {
     Text,
     /// One JSON object a line
     Json,
-}
-
-/// A time with its unit: `500ms`, `2s`, `1m 30s`.
-///
-/// # Errors
-/// One sentence when the text is not such a time or is negative.
-pub fn duration(text: &str) -> Result<Duration, String> {
-    text.parse::<jiff::SignedDuration>()
-        .ok()
-        .and_then(|span| Duration::try_from(span).ok())
-        .ok_or_else(|| format!("`{text}` is not a time; write it like 500ms, 2s or 1m"))
-}
-
-/// A size in bytes: `65536`, `64KiB`, `256MiB`, `1GiB`.
-///
-/// # Errors
-/// One sentence when the text is not such a size, is zero or is over 1 TiB.
-pub fn bytes(text: &str) -> Result<usize, String> {
-    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
-    let unit: usize = match &text[digits.len()..] {
-        "" | "B" => 1,
-        "KiB" => 1 << 10,
-        "MiB" => 1 << 20,
-        "GiB" => 1 << 30,
-        _ => 0,
-    };
-    digits
-        .trim_end()
-        .parse::<usize>()
-        .ok()
-        .and_then(|n| n.checked_mul(unit))
-        .filter(|n| (1..=1 << 40).contains(n))
-        .ok_or_else(|| {
-            format!("`{text}` is not a size; write it like 65536, 64KiB, 256MiB or 1GiB")
-        })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn sizes_have_binary_units() {
-        let check =
-            |text, expected: Option<usize>| assert_eq!(bytes(text).ok(), expected, "{text}");
-        check("65536", Some(65_536));
-        check("64KiB", Some(65_536));
-        check("1 MiB", Some(1 << 20));
-        check("0", None);
-        check("1MB", None);
-        check("-1", None);
-        check("", None);
-    }
-
-    #[test]
-    fn times_have_units() {
-        let check = |text, expected: Option<u64>| {
-            assert_eq!(
-                duration(text).ok(),
-                expected.map(Duration::from_millis),
-                "{text}"
-            );
-        };
-        check("500ms", Some(500));
-        check("1m 30s", Some(90_000));
-        check("0s", Some(0));
-        check("5", None);
-        check("-1s", None);
-    }
 }

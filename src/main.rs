@@ -3,7 +3,6 @@
 use std::process::ExitCode;
 
 use anyhow::Context;
-use clap::Parser;
 use flowtrail::cli::{self, Cli};
 
 fn main() -> ExitCode {
@@ -12,7 +11,7 @@ fn main() -> ExitCode {
 
 fn run() -> anyhow::Result<()> {
     cli::environment()?;
-    let cli = Cli::parse();
+    let cli = Cli::from_command_line()?;
     tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()

@@ -1,9 +1,16 @@
 //! What the REST faces of the slices have in common: the two error styles of the engines' own
-//! service, its JSON, and the `username` header (contract, sections 1.1 to 1.3).
+//! service, its JSON, and the `username` header (contract, sections 1.1 to 1.3). [`manners`] is how
+//! HTTP is spoken around them.
+
+mod manners;
+pub mod paths;
+mod unread;
 
 use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use serde::Serialize;
+
+pub use manners::manners;
 
 use crate::status::Status;
 
@@ -40,13 +47,25 @@ pub fn refused(status: &Status) -> Response {
 /// `body` as Go encodes it: compact, `<`, `>`, `&` and the two line separators escaped, a line end
 /// behind it.
 pub fn json(status: StatusCode, body: &impl Serialize) -> Response {
-    match serde_json::to_string(body) {
-        Ok(text) => raw_json(status, go_json(&text)),
-        Err(_) => text_error(
-            StatusCode::INTERNAL_SERVER_ERROR,
-            "the answer has no JSON form",
-        ),
+    match json_text(body) {
+        Ok(text) => raw_json(status, text),
+        Err(response) => *response,
     }
+}
+
+/// The text of such a body.
+///
+/// # Errors
+/// The answer for a body that has no JSON form.
+pub fn json_text(body: &impl Serialize) -> Result<String, Box<Response>> {
+    serde_json::to_string(body)
+        .map(|text| go_json(&text))
+        .map_err(|_| {
+            Box::new(text_error(
+                StatusCode::INTERNAL_SERVER_ERROR,
+                "the answer has no JSON form",
+            ))
+        })
 }
 
 /// A JSON text that is finished.
@@ -57,7 +76,7 @@ pub fn raw_json(status: StatusCode, text: impl Into<axum::body::Body>) -> Respon
 
 /// What Go's encoder makes of a JSON text beyond what serde does: these characters only stand
 /// inside strings, so they can be replaced wherever they are.
-fn go_json(text: &str) -> String {
+pub fn go_json(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len() + 1);
     for character in text.chars() {
         match character {
@@ -75,7 +94,7 @@ fn go_json(text: &str) -> String {
 
 /// The tenant that a request speaks for; an empty header is none.
 pub fn username(headers: &HeaderMap) -> Option<&str> {
-    let name = headers.get("username")?.to_str().ok()?;
+    let name = std::str::from_utf8(headers.get("username")?.as_bytes()).ok()?;
     (!name.is_empty()).then_some(name)
 }
 
@@ -105,5 +124,8 @@ mod tests {
         assert_eq!(username(&headers), None);
         headers.insert("UserName", HeaderValue::from_static("acme"));
         assert_eq!(username(&headers), Some("acme"));
+        let name = HeaderValue::from_bytes("größe".as_bytes()).expect("a header");
+        headers.insert("username", name);
+        assert_eq!(username(&headers), Some("größe"));
     }
 }

@@ -15,10 +15,12 @@ pub enum Code {
     FailedPrecondition,
     /// A limit was reached; wait, or send less.
     Exhausted,
-    /// The request did not arrive in time.
+    /// The request did not arrive, or the answer was not found, in time.
     DeadlineExceeded,
     /// Not now; the same call may work later.
     Unavailable,
+    /// Nobody but an operator can help; the log says how.
+    Internal,
 }
 
 /// A code and one sentence for the caller.
@@ -72,6 +74,7 @@ impl Code {
             Self::Exhausted => tonic::Code::ResourceExhausted,
             Self::DeadlineExceeded => tonic::Code::DeadlineExceeded,
             Self::Unavailable => tonic::Code::Unavailable,
+            Self::Internal => tonic::Code::Internal,
         }
     }
 
@@ -82,8 +85,9 @@ impl Code {
             Self::NotFound => http::StatusCode::NOT_FOUND,
             Self::FailedPrecondition => http::StatusCode::CONFLICT,
             Self::Exhausted => http::StatusCode::TOO_MANY_REQUESTS,
-            Self::DeadlineExceeded => http::StatusCode::REQUEST_TIMEOUT,
+            Self::DeadlineExceeded => http::StatusCode::GATEWAY_TIMEOUT,
             Self::Unavailable => http::StatusCode::SERVICE_UNAVAILABLE,
+            Self::Internal => http::StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The ports: one for everything, or gRPC and the rest apart.
+//! The ports: one for everything, or gRPC and what operators ask for apart. REST has the main one.
 
 use std::net::SocketAddr;
 
@@ -39,7 +39,7 @@ impl Doors {
     }
 
     /// Serves each router behind its door, REST always behind the main one; answers with the
-    /// address of gRPC.
+    /// address of gRPC. Whatever has no route at the main one is `rest`'s to answer.
     pub(super) fn serve(
         self,
         grpc: axum::Router,

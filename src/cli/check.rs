@@ -1,7 +1,9 @@
 //! `flowtrail check`: what stands in the way of working with a database, and what to do about it.
 
+use std::path::PathBuf;
+
 use super::{
-    Usage,
+    Usage, flogo,
     output::{self, Output},
 };
 use crate::{
@@ -26,6 +28,15 @@ pub struct Args {
     /// The database to look at.
     #[command(flatten)]
     pub database: Database,
+    /// Directory for certificates that stand inside --flogo-config
+    #[arg(
+        long,
+        value_name = "DIR",
+        env = "FLOWTRAIL_DATA_DIR",
+        default_value = "flowtrail-data",
+        help_heading = "Database"
+    )]
+    pub data_dir: PathBuf,
     /// Form of the list
     #[arg(long, value_name = "FORM", default_value = "table")]
     pub output: Output,
@@ -36,6 +47,9 @@ pub struct Args {
 /// # Errors
 /// [`Usage`] without a database URL; a line that counts the failures when there is one.
 pub async fn run(args: Args) -> anyhow::Result<()> {
+    flogo::apply(&args.database, &args.data_dir, |note| {
+        anstream::eprintln!("{note}");
+    })?;
     let connector = Connector::configured(&args.database)?.ok_or_else(|| {
         Usage::error("no database to look at; give --database-url or --database-url-file")
     })?;

@@ -136,7 +136,7 @@ pub fn refused(call: &str, status: &tonic::Status) -> anyhow::Error {
 }
 
 /// The first cause; what stands above it only says that something failed.
-fn root<'a>(mut error: &'a (dyn StdError + 'static)) -> &'a (dyn StdError + 'static) {
+pub fn root<'a>(mut error: &'a (dyn StdError + 'static)) -> &'a (dyn StdError + 'static) {
     while let Some(source) = error.source() {
         error = source;
     }

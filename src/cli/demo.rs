@@ -13,7 +13,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tonic::transport::Endpoint;
 
 use super::{
-    Usage,
+    Usage, flogo,
     output::{self, Output},
     play::{Play, Played},
     record::Report,
@@ -105,6 +105,10 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
     }
     args.config.check().map_err(Usage::error)?;
     telemetry::start(&args.config.log)?;
+    let data_dir = &args.config.embedded.data_dir;
+    flogo::apply(&args.config.database, data_dir, |note| {
+        tracing::warn!("{note}");
+    })?;
     let running = start(args.config.clone()).await?;
     let shown = tokio::select! {
         shown = show(&running, args.flows) => shown,

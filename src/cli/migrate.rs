@@ -5,6 +5,7 @@ use std::{
     io::{self, Write as _},
 };
 
+use super::flogo;
 use crate::{
     config,
     pg::{
@@ -55,6 +56,9 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
     if args.print {
         return print(&migrate::script());
     }
+    flogo::apply(&args.database, &args.embedded.data_dir, |note| {
+        anstream::eprintln!("{note}");
+    })?;
     if let Some(connector) = Connector::configured(&args.database)? {
         return bring_up(&connector, args.dry_run).await;
     }

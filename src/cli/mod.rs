@@ -11,18 +11,30 @@ pub mod check;
 pub mod client;
 pub mod completions;
 pub mod demo;
+pub mod filter;
+pub mod flogo;
 pub mod fresh;
+pub mod history;
+pub mod instances;
 pub mod migrate;
 pub mod output;
 pub mod play;
+pub mod pretty;
 pub mod record;
+pub mod rerun;
+pub mod rows;
 pub mod serve;
+pub mod show;
+pub mod snapshot;
+pub mod step;
+pub mod steps;
 pub mod stream;
+pub mod tail;
 pub mod traffic;
 
 use std::{borrow::Cow, fmt, io::Write, process::ExitCode};
 
-use clap::{Parser, Subcommand};
+use clap::{FromArgMatches as _, Parser, Subcommand};
 
 use crate::{ops::telemetry, pg, server};
 
@@ -77,11 +89,27 @@ commands! {
     Migrate => migrate,
     Check => check,
     Apps => apps,
+    Instances => instances,
+    Steps => steps,
+    Step => step,
+    Snapshot => snapshot,
+    Tail => tail,
+    Rerun => rerun,
     Record => record,
     Completions => completions,
 }
 
 impl Cli {
+    /// The command line of this process, with what `--flogo-config` says under it. A line that
+    /// cannot be understood ends the process with clap's words and status 2.
+    ///
+    /// # Errors
+    /// [`Usage`] when that file cannot be used.
+    pub fn from_command_line() -> anyhow::Result<Self> {
+        let (_, matches) = flogo::matches(std::env::args_os())?;
+        Ok(Self::from_arg_matches(&matches).unwrap_or_else(|error| error.exit()))
+    }
+
     /// Carries out the command.
     ///
     /// # Errors

@@ -43,10 +43,42 @@ pub fn rows<T: Serialize>(output: Output, rows: &[T]) -> anyhow::Result<()> {
 /// # Errors
 /// When standard output cannot be written.
 pub fn text(text: &str) -> anyhow::Result<()> {
-    let mut stdout = anstream::stdout().lock();
-    match writeln!(stdout, "{text}").and_then(|()| stdout.flush()) {
+    line(text).map(|_| ())
+}
+
+/// Prints `value`, a struct, as one JSON object.
+///
+/// # Errors
+/// When standard output cannot be written.
+pub fn object<T: Serialize>(value: &T) -> anyhow::Result<()> {
+    let compact = serde_json::to_vec(value)?;
+    bytes(&super::pretty::pretty(&compact))
+}
+
+/// Prints bytes as they are and, where none is at their end, a line end.
+///
+/// # Errors
+/// When standard output cannot be written.
+pub fn bytes(bytes: &[u8]) -> anyhow::Result<()> {
+    let mut stdout = io::stdout().lock();
+    let end: &[u8] = if bytes.ends_with(b"\n") { b"" } else { b"\n" };
+    let written = stdout.write_all(bytes).and_then(|()| stdout.write_all(end));
+    match written.and_then(|()| stdout.flush()) {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error.into()),
         _ => Ok(()),
+    }
+}
+
+/// Prints a line of something that goes on; answers whether anybody still reads it.
+///
+/// # Errors
+/// When standard output cannot be written for another reason.
+pub fn line(text: &str) -> anyhow::Result<bool> {
+    let mut stdout = anstream::stdout().lock();
+    match writeln!(stdout, "{text}").and_then(|()| stdout.flush()) {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(false),
+        Err(error) => Err(error.into()),
+        Ok(()) => Ok(true),
     }
 }
 

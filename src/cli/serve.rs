@@ -1,9 +1,9 @@
 //! `flowtrail serve`: the service, until it is asked to stop.
 
-use clap::{CommandFactory as _, parser::ValueSource};
+use clap::parser::ValueSource;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use super::{Cli, Usage, output};
+use super::{Usage, flogo, output};
 use crate::{app, config::Config, ops::telemetry};
 
 const EXAMPLES: &str = "\
@@ -12,6 +12,8 @@ Examples:
     flowtrail serve
   A database of your own, made ready by flowtrail migrate
     flowtrail serve --database-url 'postgresql://flowtrail@db.example/history?sslmode=verify-full'
+  In the place of the engines' flow-state service, with its configuration
+    flowtrail serve --flogo-config config.json
   For other machines, with TLS and clients that show a certificate
     flowtrail serve --listen 0.0.0.0:9190 --tls-cert server.pem --tls-key server.key --tls-client-ca clients.pem
 
@@ -22,7 +24,7 @@ status 0. A second signal, or --shutdown-timeout, ends it at once.";
 #[derive(clap::Args, Clone, Debug)]
 #[command(after_help = EXAMPLES)]
 pub struct Args {
-    /// Print the options that apply, from flags, environment and defaults, and exit; secrets are hidden
+    /// Print the options that apply, from flags, environment, --flogo-config and defaults, and exit; secrets are hidden
     #[arg(long)]
     pub print_config: bool,
     /// Every option of the service.
@@ -38,9 +40,13 @@ pub struct Args {
 pub async fn run(args: Args) -> anyhow::Result<()> {
     args.config.check().map_err(Usage::error)?;
     if args.print_config {
-        return print_config();
+        return print_config(&args);
     }
     telemetry::start(&args.config.log)?;
+    let data_dir = &args.config.embedded.data_dir;
+    flogo::apply(&args.config.database, data_dir, |note| {
+        tracing::warn!("{note}");
+    })?;
     let (mut terminate, mut interrupt) = (
         signal(SignalKind::terminate())?,
         signal(SignalKind::interrupt())?,
@@ -82,15 +88,17 @@ async fn asked(terminate: &mut Signal, interrupt: &mut Signal) {
 }
 
 /// The options as the command line was understood, each with where it comes from.
-fn print_config() -> anyhow::Result<()> {
-    let command = Cli::command();
-    let matches = command.clone().get_matches();
+fn print_config(args: &Args) -> anyhow::Result<()> {
+    let (command, matches) = flogo::matches(std::env::args_os())?;
     let (Some(command), Some(matches)) = (
         command.find_subcommand("serve"),
         matches.subcommand_matches("serve"),
     ) else {
         return Ok(());
     };
+    let file = args.config.database.flogo_config.as_deref();
+    let file = file.map(flogo::read).transpose()?;
+    let from_file = file.map(|file| file.options(&args.config.embedded.data_dir));
     let mut lines = Vec::new();
     for option in command.get_arguments() {
         let (Some(name), Some(_)) = (option.get_env(), option.get_long()) else {
@@ -102,9 +110,11 @@ fn print_config() -> anyhow::Result<()> {
             Some(value) => value.to_string_lossy(),
             None => "".into(),
         };
+        let in_file = || from_file.iter().flatten().any(|(name, _)| *name == id);
         let origin = match matches.value_source(id) {
             Some(ValueSource::CommandLine) => "command line",
             Some(ValueSource::EnvVariable) => "environment",
+            Some(_) if in_file() => "--flogo-config",
             Some(_) => "default",
             None => "not set",
         };

@@ -45,7 +45,7 @@ impl Error {
                 Status::unavailable("the database cannot be reached; try again")
             }
             Reason::Statement => Status::new(
-                Code::FailedPrecondition,
+                Code::Internal,
                 "the database refused the statement; the server's log says why",
             ),
         }

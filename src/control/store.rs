@@ -9,6 +9,7 @@ use tokio_postgres::{Row, types::Type};
 use super::{App, Error, Toggles};
 
 const LIST: &str = include_str!("../../sql/control/list.sql");
+const APP: &str = include_str!("../../sql/control/app.sql");
 const SET: &str = include_str!("../../sql/control/set.sql");
 
 /// How long a call may take, the wait for a connection included.
@@ -39,6 +40,21 @@ impl Store {
             let client = self.pool.get().await?;
             let rows = client.query_typed(LIST, &[(&user, Type::TEXT)]).await?;
             Ok(rows.iter().map(app).collect::<Result<_, _>>()?)
+        })
+        .await
+    }
+
+    /// One app as it is in the table now; none that was neither seen nor decided on.
+    ///
+    /// # Errors
+    /// When the database is away or refuses.
+    pub async fn app(&self, user: &str, app: &str) -> Result<Option<App>, Error> {
+        within(async {
+            let client = self.pool.get().await?;
+            let values: [(&(dyn tokio_postgres::types::ToSql + Sync), Type); 2] =
+                [(&user, Type::TEXT), (&app, Type::TEXT)];
+            let rows = client.query_typed(APP, &values).await?;
+            Ok(rows.first().map(self::app).transpose()?)
         })
         .await
     }

@@ -64,7 +64,7 @@ impl Error {
                 "the database cannot do this now; nothing was deleted, try again",
             ),
             pg::Retry::AfterFix(_) | pg::Retry::Never => Status::new(
-                Code::FailedPrecondition,
+                Code::Internal,
                 "the database refused the statement; the server's log says why",
             ),
         }
@@ -165,7 +165,7 @@ async fn delete(
     let transaction = client.transaction().await?;
     let client = transaction.client();
     let instances = vec![instance.to_owned()];
-    of(client, sql!("attempts_lock"), &instances).await?;
+    of(client, sql!("erase_lock"), &instances).await?;
     let owner = owner(client, instance).await?;
     if owner.is_some_and(|owner| differs(owner.as_deref(), user)) {
         return Ok(None);
@@ -189,12 +189,13 @@ pub(super) async fn leftovers(
     client: &Client,
     instances: &Vec<String>,
 ) -> Result<(), tokio_postgres::Error> {
-    of(client, sql!("attempts_lock"), instances).await?;
+    of(client, sql!("erase_lock"), instances).await?;
     erase(client, instances, false).await?;
     Ok(())
 }
 
-/// Deletes all of these instances, which are marked, or what began before their deletion.
+/// Deletes all of these instances, which are marked, or what began before their deletion. Locks in
+/// the order in which lanes do: marks, steps, instances with their originals.
 async fn erase(
     client: &Client,
     instances: &Vec<String>,
@@ -205,8 +206,10 @@ async fn erase(
         client.query_typed(sql, &given).await
     };
     let number = |rows: &[Row]| rows.iter().map(|row| row.get::<_, i64>(0)).sum::<i64>();
-    let named = named(client, instances).await?;
-    let steps = number(&what(sql!("erase_steps")).await?);
+    let mut steps = number(&what(sql!("erase_steps")).await?);
+    let named = lock(client, instances).await?;
+    // those of a writer that was waited for
+    steps += number(&what(sql!("erase_steps")).await?);
     let apart = number(&what(sql!("erase_attempts")).await?);
     let flows = number(&what(sql!("erase_flows")).await?);
     what(sql!("erase_cuts")).await?;
@@ -223,6 +226,19 @@ async fn erase(
         attempts: apart.max(flows).unsigned_abs(),
         steps: steps.unsigned_abs(),
     })
+}
+
+/// Locks these instances and the originals they name; answers with those.
+async fn lock(
+    client: &Client,
+    instances: &Vec<String>,
+) -> Result<BTreeSet<(String, String)>, tokio_postgres::Error> {
+    let before = named(client, instances).await?;
+    let originals = before.iter().map(|(original, _)| original);
+    let all: Vec<String> = originals.chain(instances).cloned().collect();
+    of(client, sql!("attempts_lock"), &all).await?;
+    // a writer that was waited for may have named another
+    named(client, instances).await
 }
 
 /// Originals that were named before, with the reruns that named them, lose those that no longer do.

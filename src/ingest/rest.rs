@@ -14,6 +14,7 @@ mod body;
 mod flogo;
 mod refusal;
 pub mod rerun;
+mod take;
 
 use std::{sync::Arc, time::Duration};
 
@@ -24,8 +25,7 @@ use axum::{
     response::Response,
     routing::{MethodRouter, post},
 };
-use bytes::Bytes;
-use http::{HeaderValue, StatusCode, Version, header};
+use http::{StatusCode, Version};
 use tokio::{
     sync::{Semaphore, oneshot},
     time::{Instant, timeout, timeout_at},
@@ -34,24 +34,16 @@ use tokio::{
 use super::{
     load,
     metrics::Metrics,
-    owners::{Owner, Owners},
-    queue::{Intake, Load, Permit},
+    owners::Owners,
+    queue::{Intake, Permit},
     refusals::Refusals,
-    row::{OVERHEAD, Source},
+    row::OVERHEAD,
     skipped::Skipped,
     ticket::{Counts, Lost, Outcome},
 };
-use crate::{
-    config,
-    control::Toggles,
-    event::{
-        App, Event,
-        flogo::{FlowState, Step, check_snapshot},
-    },
-    lifecycle::Lifecycle,
-    rest,
-};
+use crate::{config, control::Toggles, event::flogo::check_snapshot, lifecycle::Lifecycle, rest};
 use refusal::Refusal;
+use take::Taken;
 
 /// Bytes that a request takes besides its body and row: its task, its ticket, its part.
 const REQUEST_BYTES: usize = 4 << 10;
@@ -89,20 +81,18 @@ enum Kind {
     Snapshot,
 }
 
-/// The four routes. With `--expose-recorder false` they answer as if they were not there: the path
-/// is then the one of an instance, which can be deleted.
+/// The four routes. With `--expose-recorder false` there are none: the path is then the one of an
+/// instance, which can be deleted.
 pub fn routes(recorder: Recorder) -> Router {
-    let exposed = recorder.limits.expose_recorder;
+    if !recorder.limits.expose_recorder {
+        return Router::new();
+    }
     let route = |kind: Kind| -> MethodRouter<Arc<Recorder>> {
-        if exposed {
-            post(
-                async move |State(recorder): State<Arc<Recorder>>, request| {
-                    recorder.answer(kind, request).await
-                },
-            )
-        } else {
-            post(hidden)
-        }
+        post(
+            async move |State(recorder): State<Arc<Recorder>>, request| {
+                recorder.answer(kind, request).await
+            },
+        )
     };
     Router::new()
         .route("/v1/instances/start", route(Kind::Start))
@@ -112,28 +102,11 @@ pub fn routes(recorder: Recorder) -> Router {
         .with_state(Arc::new(recorder))
 }
 
-async fn hidden() -> Response {
-    let mut response = rest::text_error(StatusCode::METHOD_NOT_ALLOWED, "Method Not Allowed");
-    let methods = HeaderValue::from_static("DELETE, OPTIONS");
-    response.headers_mut().insert(header::ALLOW, methods);
-    response
-}
-
 /// Memory that may be made of a body at most, in bytes: itself, the texts read from it, the row. A
 /// byte that belongs to no character becomes three in each of them.
 fn charge(body: &[u8]) -> usize {
     let times = if str::from_utf8(body).is_ok() { 3 } else { 8 };
     REQUEST_BYTES + OVERHEAD + body.len() * times
-}
-
-/// An event that is encoded, or was skipped.
-#[derive(Debug)]
-struct Taken {
-    app: Option<Arc<App>>,
-    loads: Vec<Load>,
-    known: Outcome,
-    /// The instance of a start that was skipped.
-    skipped: Option<String>,
 }
 
 impl Recorder {
@@ -162,7 +135,7 @@ impl Recorder {
         let limits = &self.limits;
         let began = Instant::now();
         let place = timeout(limits.rest_wait, self.places.acquire()).await;
-        let place = place.map_err(|_| Refusal::no_room())?;
+        let place = place.map_err(|_| Refusal::no_place())?;
         let left = limits.rest_wait.saturating_sub(began.elapsed());
         let body = body::read(body, limits.max_event_bytes, self.body_time).await?;
         let read_at = Instant::now();
@@ -204,73 +177,6 @@ impl Recorder {
             Err(_) => Refusal::not_written(),
         };
         Err(refusal.of(app.as_ref().map_or("", |app| &app.app)))
-    }
-
-    /// Reads, decides and encodes an event.
-    async fn take(&self, kind: Kind, body: Bytes, deadline: Instant) -> Result<Taken, Refusal> {
-        if kind == Kind::Step {
-            return self.take_step(&body, deadline).await;
-        }
-        let json = |invalid| Refusal::json("step", &invalid);
-        let state = FlowState::parse(&body).map_err(json)?;
-        let source = flogo::source(&state).map_err(Refusal::invalid)?;
-        let invalid = |invalid| Refusal::invalid(invalid).of(&source.app);
-        let input = state.flow_input();
-        let event = if kind == Kind::Start {
-            Event::Started(flogo::started(&state, &input).map_err(invalid)?)
-        } else {
-            Event::Ended(flogo::ended(&state).map_err(invalid)?)
-        };
-        let app = Arc::new(App {
-            user: source.user.clone(),
-            app: source.app.clone(),
-        });
-        self.owners.note(event.instance(), Arc::clone(&app));
-        let enabled = self.toggles.persistence(&source.user, &source.app);
-        let skipped = kind == Kind::Start && !enabled;
-        let skipped = skipped.then(|| event.instance().to_owned());
-        // Nobody can decide on an app without a name, or of nobody.
-        let named = !source.user.is_empty() && !source.app.is_empty();
-        let registration = named.then(|| load::registration(&self.toggles, &source));
-        let registration = registration.flatten();
-        let (loads, known) = load::one(event, &source, enabled, &self.intake, registration);
-        Ok(Taken {
-            app: Some(app),
-            loads,
-            known,
-            skipped,
-        })
-    }
-
-    async fn take_step(&self, body: &Bytes, deadline: Instant) -> Result<Taken, Refusal> {
-        let step = Step::parse(body).map_err(|invalid| Refusal::json("step", &invalid))?;
-        let app = self.owners.remembered(&step.instance_id);
-        let name = app.as_ref().map_or("", |app| &app.app);
-        let event =
-            flogo::recorded(&step, body).map_err(|invalid| Refusal::invalid(invalid).of(name))?;
-        let enabled = match self.toggles.unanimous() {
-            Some(all) => all,
-            None => self.enabled(event.instance, deadline).await,
-        };
-        let source = Source::default();
-        let (loads, known) = load::one(Event::Step(event), &source, enabled, &self.intake, None);
-        Ok(Taken {
-            app,
-            loads,
-            known,
-            skipped: None,
-        })
-    }
-
-    /// Whether the app of `instance` is recorded; a step of an app that is not known is.
-    async fn enabled(&self, instance: &str, deadline: Instant) -> bool {
-        let reason = match self.owners.of(instance, deadline).await {
-            Owner::Known(app) => return self.toggles.persistence(&app.user, &app.app),
-            Owner::Unknown => "unknown",
-            Owner::Unanswered => "unanswered",
-        };
-        self.metrics.without_app(reason);
-        true
     }
 
     /// Hands an event to the lanes, and a skipped start to the table of those, in a task of its own:

@@ -59,6 +59,14 @@ pub async fn sweep(pool: &Pool) -> Result<(), pg::Error> {
         return Ok(());
     }
     let texts = |rows: Vec<tokio_postgres::Row>| rows.iter().map(|row| row.get(0)).collect();
+    let deleted: Vec<String> = texts(
+        client
+            .query(include_str!("../../sql/ingest/sweep_deleted.sql"), &[])
+            .await?,
+    );
+    if !deleted.is_empty() {
+        erase::leftovers(client, &deleted).await?;
+    }
     let cut: Vec<String> = texts(
         client
             .query(include_str!("../../sql/ingest/sweep_cut.sql"), &[])
@@ -72,14 +80,6 @@ pub async fn sweep(pool: &Pool) -> Result<(), pg::Error> {
     );
     if !awaited.is_empty() {
         reruns::recount(client, &awaited).await?;
-    }
-    let deleted: Vec<String> = texts(
-        client
-            .query(include_str!("../../sql/ingest/sweep_deleted.sql"), &[])
-            .await?,
-    );
-    if !deleted.is_empty() {
-        erase::leftovers(client, &deleted).await?;
     }
     client
         .execute(include_str!("../../sql/ingest/sweep_expire.sql"), &[])

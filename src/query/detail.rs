@@ -134,10 +134,11 @@ impl History {
     }
 
     /// Between which times the steps of an attempt began; none for the newest one, whose steps are
-    /// those of the public table.
+    /// those of the public table. Asked for by its number it has all that began in it, also what was
+    /// cut for an attempt that has not begun.
     pub(super) async fn window(&self, id: &str, attempt: Attempt) -> Result<Option<Window>, Error> {
         check_id("instance_id", id)?;
-        if attempt == Attempt::Newest {
+        if attempt.number().is_none() {
             return Ok(None);
         }
         let Some(row) = self.attempt(id, attempt).await? else {
@@ -146,11 +147,10 @@ impl History {
             }
             return Err(no_attempt(id, attempt));
         };
-        let newest: bool = row.try_get("newest")?;
         let next: Option<Time> = row.try_get("next_start")?;
-        Ok(next.filter(|_| !newest).map(|next| Window {
+        Ok(Some(Window {
             start: row::started(&row).unwrap_or(Time::NEVER),
-            next,
+            next: next.unwrap_or(Time::FOREVER),
         }))
     }
 

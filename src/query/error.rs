@@ -70,7 +70,7 @@ impl Error {
                         Status::unavailable("the database cannot be reached; try again")
                     }
                     pg::Retry::AfterFix(_) | pg::Retry::Never => Status::new(
-                        Code::FailedPrecondition,
+                        Code::Internal,
                         "the database refused the statement; the server's log says why",
                     ),
                 }

@@ -19,9 +19,10 @@ mod ending;
 mod error;
 pub mod filter;
 pub mod grpc;
+pub mod health;
 pub mod instances;
 mod lineage;
-mod plan;
+pub mod plan;
 pub mod rest;
 mod row;
 pub mod snapshot;
@@ -89,7 +90,8 @@ pub enum Attempt {
     /// The newest one, as the public tables show it.
     #[default]
     Newest,
-    /// By number, from 1, in the order of start times.
+    /// By number, from 1, in the order of start times. The newest one asked for in this way has
+    /// the steps that were cut for an attempt that has not begun.
     Number(u32),
 }
 

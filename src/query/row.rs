@@ -24,6 +24,8 @@ pub(super) struct Time(pub(super) i64);
 impl Time {
     /// Before every other time.
     pub(super) const NEVER: Self = Self(i64::MIN);
+    /// After every other time.
+    pub(super) const FOREVER: Self = Self(i64::MAX);
 
     pub(super) fn finite(self) -> Option<Micros> {
         Micros::stored(self.0)

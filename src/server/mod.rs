@@ -75,18 +75,23 @@ fn bind_remedy(error: &io::Error) -> &'static str {
 pub struct Limits {
     /// Connections open at once.
     pub connections: usize,
-    /// How long a connection may take over the TLS handshake, its first bytes, and the headers of
-    /// an HTTP/1 request, each.
+    /// How long a connection may take over the TLS handshake and its first bytes, each.
     pub opening: Duration,
+    /// How long an HTTP/1 connection may be without a request or in the middle of a request's
+    /// headers.
+    pub idle: Duration,
 }
 
 impl Limits {
-    /// `connections` at once, each 10 s for its opening.
+    /// `connections` at once, each 10 s for its opening. The clients of Flogo engines close a
+    /// connection themselves after 90 s without a request; a server that did so earlier would meet
+    /// some of their posts, which they do not send again.
     #[must_use]
     pub fn new(connections: usize) -> Self {
         Self {
             connections,
             opening: Duration::from_secs(10),
+            idle: Duration::from_mins(2),
         }
     }
 }
@@ -208,7 +213,7 @@ fn protocol(limits: Limits, lifecycle: &Lifecycle) -> Builder<Tasks> {
     builder
         .http1()
         .timer(TokioTimer::new())
-        .header_read_timeout(limits.opening)
+        .header_read_timeout(limits.idle)
         .max_buf_size(64 << 10);
     builder
         .http2()

@@ -84,6 +84,7 @@ const CRATES: &[(&str, &[&str])] = &[
         &[
             "*/rest.rs",
             "rest.rs",
+            "rest/",
             "ingest/rest/",
             "query/rest/",
             "server/",

@@ -50,6 +50,7 @@ fn every_command_line_of_a_page_is_understood() {
     let pages = [
         ("README.md", include_str!("../../README.md")),
         ("CONTRIBUTING.md", include_str!("../../CONTRIBUTING.md")),
+        ("docs/migrating.md", include_str!("../../docs/migrating.md")),
     ];
     let mut found = 0;
     for (page, text) in pages {

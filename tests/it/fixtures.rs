@@ -50,7 +50,7 @@ pub(crate) async fn check_rows(database: &TestDatabase, how: &str) {
 }
 
 /// Plays `lines`; every event must be taken.
-async fn play(service: &Running, lines: &[&str], chunk_events: usize) {
+pub(crate) async fn play(service: &Running, lines: &[&str], chunk_events: usize) {
     let server = ServerOptions {
         server: format!("http://{}", service.local_addr()),
         tls_ca: None,
@@ -80,7 +80,8 @@ async fn play(service: &Running, lines: &[&str], chunk_events: usize) {
     assert_eq!(totals.invalid, 0);
 }
 
-fn lines() -> Vec<&'static str> {
+/// The recorded requests.
+pub(crate) fn lines() -> Vec<&'static str> {
     TRAFFIC.lines().collect()
 }
 

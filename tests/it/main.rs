@@ -4,12 +4,14 @@
 
 mod apps;
 mod architecture;
+mod commands;
 mod control;
 mod delete;
 mod docs;
 mod embedded;
 mod faults;
 mod fixtures;
+mod flogo_config;
 mod history;
 mod lane;
 mod live;
@@ -26,6 +28,7 @@ mod record;
 mod recorder;
 mod reflection;
 mod refusals;
+mod rest;
 mod server;
 mod statements;
 mod support;

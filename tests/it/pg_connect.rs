@@ -21,6 +21,7 @@ fn settings() -> Database {
     Database {
         database_url: None,
         database_url_file: None,
+        flogo_config: None,
         pool_size: 2,
         connect_timeout: Duration::from_secs(10),
         statement_timeout: Duration::from_secs(30),

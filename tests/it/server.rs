@@ -129,6 +129,7 @@ async fn random_bytes_harm_nobody_and_leave_nothing_behind() {
 async fn who_says_nothing_loses_its_place() {
     let limits = Limits {
         opening: Duration::from_millis(200),
+        idle: Duration::from_millis(200),
         ..Limits::new(2)
     };
     let served = Served::start(None, limits).await;

@@ -79,8 +79,8 @@ mod tests {
 
     #[tokio::test]
     async fn a_body_that_breaks_off_cannot_be_read() {
-        let pipe = std::io::Error::from(std::io::ErrorKind::BrokenPipe);
-        let broken = Body::from_stream(stream::iter([Ok("12"), Err(pipe)]));
+        let gone = std::io::Error::from(std::io::ErrorKind::BrokenPipe);
+        let broken = Body::from_stream(stream::iter([Ok("12"), Err(gone)]));
         assert_eq!(status(broken).await, Err(StatusCode::BAD_REQUEST));
     }
 }

@@ -84,12 +84,17 @@ impl Refusal {
         Self::new(reason, StatusCode::BAD_REQUEST, invalid.sentence)
     }
 
+    /// No place among those who send, in time.
+    pub(super) fn no_place() -> Self {
+        Self::no_room().cutting()
+    }
+
     /// No room in time.
     pub(super) fn no_room() -> Self {
         Self::new(
             "no_room",
             StatusCode::SERVICE_UNAVAILABLE,
-            "the server has no room, as the database does not keep up; nothing was taken, send it again later",
+            "the server has no room for this event; nothing was taken, send it again later",
         )
     }
 
@@ -120,8 +125,14 @@ impl Refusal {
             headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
         }
         if self.close && persistent {
-            headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+            close(&mut response);
         }
         response
     }
+}
+
+/// Says that the connection serves no further request.
+pub(super) fn close(response: &mut Response) {
+    let close = HeaderValue::from_static("close");
+    response.headers_mut().insert(header::CONNECTION, close);
 }

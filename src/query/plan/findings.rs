@@ -56,7 +56,7 @@ pub(super) fn replaced(steps: u32, from: u32) -> Findings {
             &format!("{steps} steps")
         };
         found.warn(format!(
-            "rerun in place, {which} from step {from} on would be replaced; the attempt stays readable"
+            "an engine that runs it again under its own id replaces {which} from step {from} on; this attempt stays readable"
         ));
     }
     found

@@ -115,11 +115,14 @@ async fn each_attempt_of_a_rerun_in_place_can_be_read() {
     let asked_at = Micros::from_unix("asked_at", 2_500, 0).unwrap();
     cut::make(pool, "i", 2, asked_at).await.unwrap();
     assert_eq!(contents(&world, 0).await, ["0 at 1000", "1 at 1001"]);
+    // what was cut can be read before the next attempt has begun, and if it never does
+    let first = ["0 at 1000", "1 at 1001", "2 at 1002", "3 at 1003"];
+    assert_eq!(contents(&world, 1).await, first);
+    assert_eq!(attempts(&world).await, ["1 1000 Failed 4 from 0"]);
     send(vec![start(2_000, "Started")]).await;
     send(steps(2..5, 2_000)).await;
     send(vec![end(2_000, 2_009, "Completed")]).await;
     sweep::sweep(pool).await.unwrap();
-    let first = ["0 at 1000", "1 at 1001", "2 at 1002", "3 at 1003"];
     let second = [
         "0 at 1000",
         "1 at 1001",

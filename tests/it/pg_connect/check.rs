@@ -78,6 +78,7 @@ async fn the_check_finds_what_is_missing() {
             database_url: Some(url.clone()),
             ..settings()
         },
+        data_dir: "flowtrail-data".into(),
         output: Output::Json,
     };
     let error = check::run(called).await;

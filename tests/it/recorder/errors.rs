@@ -204,7 +204,7 @@ async fn wrong(service: &Running, mut chance: support::Chance, requests: usize) 
     for _ in 0..requests {
         let path = [START, END, STEPS, SNAPSHOT][chance.below(4)];
         let body = match chance.below(4) {
-            0 => good[..chance.below(good.len())].as_bytes().to_vec(),
+            0 => good.as_bytes()[..chance.below(good.len())].to_vec(),
             1 => (0..chance.below(60))
                 .map(|_| u8::try_from(chance.below(256)).unwrap())
                 .collect(),

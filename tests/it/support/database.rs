@@ -132,6 +132,7 @@ pub(crate) fn options(url: &str) -> config::Database {
     config::Database {
         database_url: Some(url.to_owned()),
         database_url_file: None,
+        flogo_config: None,
         pool_size: 4,
         connect_timeout: Duration::from_secs(10),
         statement_timeout: Duration::from_secs(30),

@@ -1,6 +1,6 @@
 //! An HTTP/1.1 client driven by hand: one connection that is kept, and bytes as the test wants them.
 
-use std::{net::SocketAddr, time::Duration};
+use std::{fmt::Write as _, net::SocketAddr, time::Duration};
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 use tokio::{
@@ -10,7 +10,7 @@ use tokio::{
 };
 
 /// How long an answer may take.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Status, headers and body of an answer.
 pub(crate) type Answer = (u16, HeaderMap, String);
@@ -44,11 +44,10 @@ impl Rest {
     ) -> Answer {
         let mut head = format!("{method} {path} HTTP/1.1\r\nhost: test\r\n");
         for (name, value) in headers {
-            head += &format!("{name}: {value}\r\n");
+            let _ = write!(head, "{name}: {value}\r\n");
         }
-        head += &format!("content-length: {}\r\n\r\n", body.len());
-        self.send(head.as_bytes()).await;
-        self.send(body).await;
+        let _ = write!(head, "content-length: {}\r\n\r\n", body.len());
+        self.send(&[head.as_bytes(), body].concat()).await;
         self.answer(method).await
     }
 
@@ -56,7 +55,9 @@ impl Rest {
     pub(crate) async fn send(&mut self, bytes: &[u8]) {
         if self.socket.is_none() {
             let socket = TcpStream::connect(self.address).await;
-            self.socket = Some(BufReader::new(socket.expect("the server accepts")));
+            let socket = socket.expect("the server accepts");
+            socket.set_nodelay(true).expect("a TCP socket");
+            self.socket = Some(BufReader::new(socket));
             self.connections += 1;
         }
         let socket = self.socket.as_mut().expect("connected above");

@@ -21,7 +21,7 @@ pub(crate) struct Ended {
 pub(crate) struct Run {
     command: Command,
     directory: PathBuf,
-    _temporary: tempfile::TempDir,
+    temporary: tempfile::TempDir,
 }
 
 impl Run {
@@ -38,7 +38,7 @@ impl Run {
         Self {
             command,
             directory: temporary.path().to_owned(),
-            _temporary: temporary,
+            temporary,
         }
     }
 
@@ -52,22 +52,18 @@ impl Run {
         &self.directory
     }
 
-    /// Its end, which has to come within two minutes.
-    pub(crate) async fn end(self) -> Ended {
-        let mut command = tokio::process::Command::from(self.command);
-        let output = command.kill_on_drop(true).output();
-        let output = tokio::time::timeout(Duration::from_mins(2), output).await;
-        let output = output
-            .expect("it ends within two minutes")
-            .expect("the program starts");
-        let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("UTF-8");
-        Ended {
-            status: output.status.code(),
-            out: text(output.stdout),
-            err: text(output.stderr),
-        }
+    /// Its end, and the directory it ran in.
+    pub(crate) async fn end_and_keep(self) -> (Ended, tempfile::TempDir) {
+        let Self {
+            command, temporary, ..
+        } = self;
+        (end(command).await, temporary)
     }
 
+    /// Its end, which has to come within two minutes.
+    pub(crate) async fn end(self) -> Ended {
+        self.end_and_keep().await.0
+    }
     /// Its end when who reads its output goes away after the first byte.
     pub(crate) async fn end_unread(mut self) -> Ended {
         blocking(move || {
@@ -85,6 +81,21 @@ impl Run {
             }
         })
         .await
+    }
+}
+
+async fn end(command: Command) -> Ended {
+    let mut command = tokio::process::Command::from(command);
+    let output = command.kill_on_drop(true).output();
+    let output = tokio::time::timeout(Duration::from_mins(2), output).await;
+    let output = output
+        .expect("it ends within two minutes")
+        .expect("the program starts");
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("UTF-8");
+    Ended {
+        status: output.status.code(),
+        out: text(output.stdout),
+        err: text(output.stderr),
     }
 }
 

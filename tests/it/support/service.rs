@@ -55,8 +55,14 @@ impl Program {
     /// `flowtrail serve` on a free port with `flags`; returns at once.
     pub(crate) fn start(flags: &[&str]) -> Self {
         let address = free_address();
+        let listen = address.to_string();
+        Self::start_on(address, &[&["--listen", &listen], flags].concat())
+    }
+
+    /// `flowtrail serve` with `flags`, which make it listen on `address`; returns at once.
+    fn start_on(address: SocketAddr, flags: &[&str]) -> Self {
         let mut child = Command::new(env!("CARGO_BIN_EXE_flowtrail"))
-            .args(["serve", "--listen", &address.to_string()])
+            .arg("serve")
             .args(flags)
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
@@ -72,7 +78,16 @@ impl Program {
 
     /// The same; returns when `/readyz` says so.
     pub(crate) async fn serve(flags: &[&str]) -> Self {
-        let mut program = Self::start(flags);
+        Self::start(flags).until_ready().await
+    }
+
+    /// The same with `flags` that make it listen on `address`.
+    pub(crate) async fn serve_on(address: SocketAddr, flags: &[&str]) -> Self {
+        Self::start_on(address, flags).until_ready().await
+    }
+
+    async fn until_ready(self) -> Self {
+        let mut program = self;
         let deadline = Instant::now() + Duration::from_mins(1);
         while !program.ready().await {
             let ended = program.child.try_wait().expect("a child");
@@ -162,7 +177,7 @@ impl Drop for Program {
 }
 
 /// An address nobody listens on just now.
-fn free_address() -> SocketAddr {
+pub(crate) fn free_address() -> SocketAddr {
     let socket = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
     socket.local_addr().expect("an address")
 }

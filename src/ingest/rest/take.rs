@@ -1,0 +1,99 @@
+//! From a body to rows: read, checked, decided on and encoded.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use tokio::time::Instant;
+
+use super::{Kind, Recorder, flogo, refusal::Refusal};
+use crate::{
+    event::{
+        App, Event,
+        flogo::{FlowState, Step},
+    },
+    ingest::{load, owners::Owner, queue::Load, row::Source, ticket::Outcome},
+};
+
+/// An event that is encoded, or was skipped.
+#[derive(Debug)]
+pub(super) struct Taken {
+    pub(super) app: Option<Arc<App>>,
+    pub(super) loads: Vec<Load>,
+    pub(super) known: Outcome,
+    /// The instance of a start that was skipped.
+    pub(super) skipped: Option<String>,
+}
+
+impl Recorder {
+    /// Reads, decides and encodes an event.
+    pub(super) async fn take(
+        &self,
+        kind: Kind,
+        body: Bytes,
+        deadline: Instant,
+    ) -> Result<Taken, Refusal> {
+        if kind == Kind::Step {
+            return self.take_step(&body, deadline).await;
+        }
+        let json = |invalid| Refusal::json("step", &invalid);
+        let state = FlowState::parse(&body).map_err(json)?;
+        let source = flogo::source(&state).map_err(Refusal::invalid)?;
+        let invalid = |invalid| Refusal::invalid(invalid).of(&source.app);
+        let input = state.flow_input();
+        let event = if kind == Kind::Start {
+            Event::Started(flogo::started(&state, &input).map_err(invalid)?)
+        } else {
+            Event::Ended(flogo::ended(&state).map_err(invalid)?)
+        };
+        let app = Arc::new(App {
+            user: source.user.clone(),
+            app: source.app.clone(),
+        });
+        self.owners.note(event.instance(), Arc::clone(&app));
+        let enabled = self.toggles.persistence(&source.user, &source.app);
+        let skipped = kind == Kind::Start && !enabled;
+        let skipped = skipped.then(|| event.instance().to_owned());
+        // Nobody can decide on an app without a name, or of nobody.
+        let named = !source.user.is_empty() && !source.app.is_empty();
+        let registration = named.then(|| load::registration(&self.toggles, &source));
+        let registration = registration.flatten();
+        let (loads, known) = load::one(event, &source, enabled, &self.intake, registration);
+        Ok(Taken {
+            app: Some(app),
+            loads,
+            known,
+            skipped,
+        })
+    }
+
+    async fn take_step(&self, body: &Bytes, deadline: Instant) -> Result<Taken, Refusal> {
+        let step = Step::parse(body).map_err(|invalid| Refusal::json("step", &invalid))?;
+        let app = self.owners.remembered(&step.instance_id);
+        let name = app.as_ref().map_or("", |app| &app.app);
+        let event =
+            flogo::recorded(&step, body).map_err(|invalid| Refusal::invalid(invalid).of(name))?;
+        let enabled = match self.toggles.unanimous() {
+            Some(all) => all,
+            None => self.enabled(event.instance, deadline).await,
+        };
+        let source = Source::default();
+        let (loads, known) = load::one(Event::Step(event), &source, enabled, &self.intake, None);
+        Ok(Taken {
+            app,
+            loads,
+            known,
+            skipped: None,
+        })
+    }
+
+    /// Whether the app of `instance` is recorded; a step of an app that is not known is.
+    async fn enabled(&self, instance: &str, deadline: Instant) -> bool {
+        let reason = match self.owners.of(instance, deadline).await {
+            Owner::Known(app) => return self.toggles.persistence(&app.user, &app.app),
+            Owner::Unknown => "unknown",
+            Owner::Unanswered => "unanswered",
+        };
+        self.metrics.without_app(reason);
+        true
+    }
+}
