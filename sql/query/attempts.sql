@@ -1,4 +1,4 @@
--- query/attempts: the attempts of an instance, the first one first, with the steps that began in each; what began before the second belongs to the first
+-- query/attempts: the attempts of an instance, the first one first, with the steps that began in each; what began before the second belongs to the first, and what was cut for an attempt that has not begun to the last
 with attempts as (
   select
     p.flowinstanceid, p.userid, p.appname, p.appversion, p.flowname, p.hostid, p.starttime, p.endtime,
@@ -21,15 +21,15 @@ with attempts as (
   from attempts a
   window earlier as (order by a.newest, a.starttime)
 ), versions as (
-  select s.stepid, coalesce(s.starttime, '-infinity') as starttime, false as past
+  select s.stepid, coalesce(s.starttime, '-infinity') as starttime
   from public.steps s
   where s.flowinstanceid = $1
   union all
-  select p.stepid, p.starttime, true
+  select p.stepid, p.starttime
   from flowtrail.past_steps p
   where p.flowinstanceid = $1
 ), own as (
-  select case when v.stepid ~ '^(0|[1-9][0-9]{0,9})$' then v.stepid::bigint end as step, v.starttime, v.past
+  select case when v.stepid ~ '^(0|[1-9][0-9]{0,9})$' then v.stepid::bigint end as step, v.starttime
   from versions v
 )
 select
@@ -45,7 +45,6 @@ cross join lateral (
   from own o
   where (f.number = 1 or o.starttime >= f.starttime)
     and (f.newest or o.starttime < f.next_start)
-    and not (f.newest and o.past)
     and o.step <= 2147483647
 ) s
 order by f.number

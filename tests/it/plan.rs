@@ -99,7 +99,9 @@ async fn an_engine_goes_on_from_the_state_before_the_step() {
     assert_eq!(replaced, [8, 9]);
     assert_eq!(
         plan.warnings,
-        ["an engine that runs it again under its own id replaces 2 steps from step 8 on; this attempt stays readable"]
+        [
+            "an engine that runs it again under its own id replaces 2 steps from step 8 on; this attempt stays readable"
+        ]
     );
     let before = stored.snapshot(ORDER, Some(7)).await.unwrap();
     assert_eq!(plan.state.as_ref(), Some(&before));

@@ -168,6 +168,8 @@ fn a_whole_flow_needs_its_name_and_an_object_as_input() {
     assert_eq!(replaced(0, 3), Findings::default());
     assert_eq!(
         replaced(1, 3).warnings,
-        ["an engine that runs it again under its own id replaces 1 step from step 3 on; this attempt stays readable"]
+        [
+            "an engine that runs it again under its own id replaces 1 step from step 3 on; this attempt stays readable"
+        ]
     );
 }
