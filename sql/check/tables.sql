@@ -1,4 +1,4 @@
--- check/tables: each table, whether it is there, and which of its needed privileges the role lacks; the tables behind the first of ours only when they lack one
+-- check/tables: each table and view, whether it is there, and which of its needed privileges the role lacks; the tables behind the first of ours only when they lack one
 select t.schema || '.' || t.name as name,
        c.oid is not null as present,
        not coalesce(has_schema_privilege(n.oid, 'usage'), true) as hidden,
@@ -12,7 +12,10 @@ from (values (1, 'public', 'steps', array['select', 'insert', 'update', 'delete'
              (6, 'flowtrail', 'past_steps', array['select', 'insert', 'update', 'delete']),
              (7, 'flowtrail', 'cuts', array['select', 'insert', 'update', 'delete']),
              (8, 'flowtrail', 'reruns', array['select', 'insert', 'update', 'delete']),
-             (9, 'flowtrail', 'skipped_instances', array['select', 'insert', 'update', 'delete']))
+             (9, 'flowtrail', 'skipped_instances', array['select', 'insert', 'update', 'delete']),
+             (10, 'flowtrail', 'instances', array['select']),
+             (11, 'flowtrail', 'numbered_attempts', array['select']),
+             (12, 'flowtrail', 'step_versions', array['select']))
      t (place, schema, name, needs)
 left join pg_namespace n on n.nspname = t.schema
 left join pg_class c on c.relnamespace = n.oid and c.relname = t.name

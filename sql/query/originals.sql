@@ -10,12 +10,9 @@ with recursive chain as (
   where c.original <> '' and c.original <> all (c.seen) and cardinality(c.seen) <= 100
 )
 select
-  f.flowinstanceid, left(f.userid, 1024) as userid, left(f.appname, 1024) as appname, left(f.appversion, 1024) as appversion,
-  left(f.flowname, 1024) as flowname, left(f.hostid, 1024) as hostid, left(f.status, 1024) as status, f.starttime, f.endtime,
-  left(f.executiontime, 64) as executiontime, left(f.rerunofflowinstanceid, 4096) as rerunofflowinstanceid, f.reruncount,
-  left(f.parentflowinstanceid, 4096) as parentflowinstanceid, left(f.parentflowname, 1024) as parentflowname,
-  f.flowinput is not null as has_input,
+  f.flowinstanceid, f.shown_user, f.shown_app, f.shown_version, f.shown_flow, f.shown_host, f.shown_status, f.starttime, f.endtime,
+  f.shown_time, f.shown_original, f.reruncount, f.shown_parent, f.shown_parent_flow, f.has_input,
   f.rerunofflowinstanceid = any (c.seen) as comes_again
 from chain c
-join public.flowstate f on f.flowinstanceid = c.seen[cardinality(c.seen)]
+join flowtrail.instances f on f.flowinstanceid = c.seen[cardinality(c.seen)]
 order by cardinality(c.seen)

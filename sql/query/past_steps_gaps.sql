@@ -8,26 +8,17 @@ with restart as (
     and exists (
       select from flowtrail.attempts o
       where o.flowinstanceid = $1 and o.attempt < a.attempt and o.attempt > '-infinity')
-), versions as (
-  select s.stepid, s.taskname, s.status, s.starttime, s.endtime, s.stepdata, s.flowname, s.subflowid,
-    s.rerun
-  from public.steps s
-  where s.flowinstanceid = $1
-  union all
-  select p.stepid, p.taskname, p.status, p.starttime, p.endtime, p.stepdata, p.flowname, p.subflowid,
-    p.rerun
-  from flowtrail.past_steps p
-  where p.flowinstanceid = $1
 ), numbered as (
   select distinct on (v.number) v.*
-  from (select s.*, case when s.stepid ~ '^(0|[1-9][0-9]{0,9})$' then s.stepid::bigint end as number from versions s) v
-  where v.number is not null
-    and coalesce(v.starttime, '-infinity') < $3::timestamp
-    and coalesce(v.starttime, '-infinity') >= coalesce((select anew from restart), '-infinity')
+  from flowtrail.step_versions v
+  where v.flowinstanceid = $1
+    and v.number is not null
+    and v.started < $3::timestamp
+    and v.started >= coalesce((select anew from restart), '-infinity')
     and not exists (
       select from flowtrail.cuts c
       where c.flowinstanceid = $1 and c.kind = 'step' and c.cut_at <= $2
-        and v.number >= c.fromstep and coalesce(v.starttime, '-infinity') < c.cut_at)
+        and v.number >= c.fromstep and v.started < c.cut_at)
   order by v.number, v.starttime desc nulls last, v.endtime desc nulls last
 )
 select count(*) as steps,

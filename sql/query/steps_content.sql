@@ -1,11 +1,9 @@
 -- query/steps_content: some steps of the newest attempt with their content, or a portion of it
 select
-  s.number, left(s.taskname, 1024) as taskname, left(s.status, 1024) as status, left(s.flowname, 1024) as flowname,
-  left(s.subflowid, 1024) as subflowid, s.starttime, s.endtime, s.rerun, coalesce(octet_length(s.stepdata), 0)::bigint as bytes,
+  s.number, s.shown_task, s.shown_status, s.shown_flow, s.shown_subflow, s.starttime, s.endtime, s.rerun, s.bytes,
   case when $3::integer is null then s.stepdata else substring(s.stepdata from $3 + 1 for $4::integer) end as content
-from (
-  select s.*, s.stepid::bigint as number
-  from public.steps s
-  where s.flowinstanceid = $1 and s.stepid = any ($2::text[])
-) s
+from flowtrail.step_versions s
+where s.flowinstanceid = $1
+  and not s.past
+  and s.stepid = any ($2::text[])
 order by s.number

@@ -278,7 +278,10 @@ async fn tables(client: &Client, role: &str) -> Result<Vec<Finding>, Error> {
             "flowtrail.past_steps" => "table past_steps",
             "flowtrail.cuts" => "table cuts",
             "flowtrail.reruns" => "table reruns",
-            _ => "table skipped_instances",
+            "flowtrail.skipped_instances" => "table skipped_instances",
+            "flowtrail.instances" => "view instances",
+            "flowtrail.numbered_attempts" => "view numbered_attempts",
+            _ => "view step_versions",
         };
         let lacks: Vec<String> = row.get("lacks");
         if !row.get::<_, bool>("present") {

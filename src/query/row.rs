@@ -70,21 +70,21 @@ pub(super) fn started(row: &Row) -> Result<Time, tokio_postgres::Error> {
 pub(super) fn instance(row: &Row) -> Result<Instance, tokio_postgres::Error> {
     Ok(Instance {
         id: row.try_get("flowinstanceid")?,
-        user: text(row, "userid")?,
-        app: text(row, "appname")?,
-        version: text(row, "appversion")?,
-        flow: text(row, "flowname")?,
-        host: text(row, "hostid")?,
-        status: text(row, "status")?,
+        user: text(row, "shown_user")?,
+        app: text(row, "shown_app")?,
+        version: text(row, "shown_version")?,
+        flow: text(row, "shown_flow")?,
+        host: text(row, "shown_host")?,
+        status: text(row, "shown_status")?,
         started_at: time(row, "starttime")?,
         ended_at: time(row, "endtime")?,
-        execution_time: row.try_get("executiontime")?,
-        original: text(row, "rerunofflowinstanceid")?,
+        execution_time: row.try_get("shown_time")?,
+        original: text(row, "shown_original")?,
         rerun_count: row
             .try_get::<_, Option<i32>>("reruncount")?
             .unwrap_or_default(),
-        parent: text(row, "parentflowinstanceid")?,
-        parent_flow: text(row, "parentflowname")?,
+        parent: text(row, "shown_parent")?,
+        parent_flow: text(row, "shown_parent_flow")?,
         has_input: row.try_get("has_input")?,
     })
 }
@@ -92,10 +92,10 @@ pub(super) fn instance(row: &Row) -> Result<Instance, tokio_postgres::Error> {
 pub(super) fn step(row: &Row) -> Result<Step, tokio_postgres::Error> {
     Ok(Step {
         id: number(row, "number")?,
-        task: text(row, "taskname")?,
-        status: text(row, "status")?,
-        flow: text(row, "flowname")?,
-        subflow: text(row, "subflowid")?,
+        task: text(row, "shown_task")?,
+        status: text(row, "shown_status")?,
+        flow: text(row, "shown_flow")?,
+        subflow: text(row, "shown_subflow")?,
         started_at: time(row, "starttime")?,
         ended_at: time(row, "endtime")?,
         rerun: row.try_get("rerun")?,

@@ -10,7 +10,7 @@ use super::{Error, Pending};
 /// The table in which the runner keeps what was applied.
 const HISTORY: &str = "flowtrail.migrations";
 
-const FILES: [(&str, &str); 4] = [
+const FILES: [(&str, &str); 5] = [
     (
         "V1__public_tables",
         include_str!("../../../sql/migrations/V1__public_tables.sql"),
@@ -26,6 +26,10 @@ const FILES: [(&str, &str); 4] = [
     (
         "V4__skipped_instances",
         include_str!("../../../sql/migrations/V4__skipped_instances.sql"),
+    ),
+    (
+        "V5__reading_views",
+        include_str!("../../../sql/migrations/V5__reading_views.sql"),
     ),
 ];
 

@@ -8,11 +8,12 @@ use futures_util::future::join_all;
 
 use crate::support::{self, TestDatabase};
 
-const EVERYTHING: [&str; 12] = [
+const EVERYTHING: [&str; 13] = [
     "migration 1 public_tables",
     "migration 2 own_schema",
     "migration 3 toggle_trigger",
     "migration 4 skipped_instances",
+    "migration 5 reading_views",
     "index flowtrail_flowstate_of_app",
     "index flowtrail_flowstate_of_version",
     "index flowtrail_flowstate_of_flow",
@@ -124,6 +125,7 @@ async fn the_printed_script_goes_on_from_where_a_database_is() {
             "drop trigger flowtrail_toggle_changed on public.appstate;
              drop function flowtrail.tell_toggle_changed;
              drop table flowtrail.skipped_instances;
+             drop view flowtrail.instances, flowtrail.numbered_attempts, flowtrail.step_versions;
              delete from flowtrail.migrations where version > 2;
              update flowtrail.meta set schema_version = 2;
              drop index public.flowtrail_flowstate_of_app;",

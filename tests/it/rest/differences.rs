@@ -647,16 +647,19 @@ async fn slow_questions() {
 #[tokio::test]
 async fn refused_statements() {
     let mut face = Face::empty().await;
-    face.sql("alter table public.flowstate rename column hostid to other")
-        .await;
+    let rename = |from: &str, to: &str| {
+        format!(
+            "alter view flowtrail.instances rename column {from} to {to}; alter view flowtrail.numbered_attempts rename column {from} to {to}"
+        )
+    };
+    face.sql(&rename("shown_host", "other")).await;
     for path in [ORDERS, "/v1/instances/i/details"] {
         let said = face.refused(500, path).await;
         assert!(
-            said.contains("log") && !said.contains("hostid"),
+            said.contains("log") && !said.contains("shown_host"),
             "{path}: {said}"
         );
     }
-    face.sql("alter table public.flowstate rename column other to hostid")
-        .await;
+    face.sql(&rename("other", "shown_host")).await;
     face.end().await;
 }
