@@ -11,8 +11,8 @@ where f.userid = $1
   and ($6::text[] is null or f.status = ($6::text[])[1])
   and ($7::timestamp is null or f.started >= $7)
   and ($8::timestamp is null or (f.started < $8 and f.started > '-infinity'))
-  and ($9::bigint is null or f.took_us >= $9)
-  and ($10::bigint is null or f.took_us <= $10)
+  and ($9::bigint is null or case when f.took_us >= $9 then true end)
+  and ($10::bigint is null or case when f.took_us <= $10 then true end)
   and ($11::timestamp is null or (f.started, f.flowinstanceid) < ($11, $12::text))
 order by f.started desc, f.flowinstanceid desc
 limit $13

@@ -17,8 +17,8 @@ where ($1::text is null or f.userid = $1)
   and ($6::text[] is null or f.status = any ($6))
   and ($7::timestamp is null or f.started >= $7)
   and ($8::timestamp is null or (f.started < $8 and f.started > '-infinity'))
-  and ($9::bigint is null or f.took_us >= $9)
-  and ($10::bigint is null or f.took_us <= $10)
+  and ($9::bigint is null or case when f.took_us >= $9 then true end)
+  and ($10::bigint is null or case when f.took_us <= $10 then true end)
   and ($13::timestamp is null or (f.started, f.flowinstanceid) < ($13, $14::text))
 order by f.started desc, f.flowinstanceid desc
 limit $15
