@@ -2,7 +2,7 @@
 //! not say, the attempts of an instance and the plan of a rerun. [`stream`] is route 23.
 //!
 //! Every route about one instance takes `?attempt=N`, and hides the instance from a `username`
-//! whose it is not. Errors carry a sentence in one of the two styles of [`rest`](crate::rest).
+//! whose it is not. Errors carry a sentence in one of the two styles of [`rest`].
 
 mod ask;
 mod health;

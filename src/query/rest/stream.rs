@@ -4,7 +4,7 @@
 //! - `app`, `user` and `flowinstanceid` in the query say which steps; without them all are sent. There
 //!   is no replay. Content that is not UTF-8 has no text frame and is left out, as is no content.
 //! - Nobody waits for a client: who falls behind what the lanes keep for listeners is closed with
-//!   1008 and told why; who says nothing for [`SILENCE`], not even to a ping, is closed too.
+//!   1008 and told why; who says nothing for a minute, not even to a ping, is closed too.
 //! - A client holds what it is being sent, at most one entry of what the lanes tell, 1 MiB.
 
 mod apps;
