@@ -239,6 +239,9 @@ fn every_difference_on_the_page_has_its_test() {
     let page = include_str!("../../../docs/flow-state.md");
     let sources = [
         include_str!("differences.rs"),
+        include_str!("differences/failures.rs"),
+        include_str!("differences/lists.rs"),
+        include_str!("differences/replay.rs"),
         include_str!("health.rs"),
         include_str!("manners.rs"),
         include_str!("recording.rs"),
@@ -272,10 +275,14 @@ fn every_difference_on_the_page_has_its_test() {
     }
     assert!(named > 40, "{named} tests are named");
     // and the other way round
-    let differences = include_str!("differences.rs")
-        .lines()
-        .chain(include_str!("recording.rs").lines());
-    for line in differences {
+    let differences = [
+        include_str!("differences.rs"),
+        include_str!("differences/failures.rs"),
+        include_str!("differences/lists.rs"),
+        include_str!("differences/replay.rs"),
+        include_str!("recording.rs"),
+    ];
+    for line in differences.into_iter().flat_map(str::lines) {
         let test = line
             .strip_prefix("async fn ")
             .and_then(|line| line.strip_suffix("() {"));
