@@ -1,38 +1,15 @@
-//! Whether a step ends its instance's flow: a light look into what the engine posted.
+//! Whether a step ends its instance's flow.
 
-use serde::Deserialize;
-use serde_json::value::RawValue;
-
-/// Status of a flow from which on it has ended (contract 2.6).
-const ENDED: i64 = 500;
+use crate::event::flogo::{Content, FlowChange};
 
 /// Whether a step's content ends the main flow; none when it is not a step of Flogo's.
 pub(super) fn ends_flow(content: &[u8]) -> Option<bool> {
-    #[derive(Deserialize)]
-    struct Posted<'a> {
-        #[serde(rename = "flowChanges", borrow)]
-        changes: Option<Changes<'a>>,
-        #[serde(rename = "queueChanges", borrow)]
-        queue: Option<&'a RawValue>,
-    }
-    #[derive(Deserialize)]
-    struct Changes<'a> {
-        #[serde(rename = "0", borrow)]
-        main: Option<&'a RawValue>,
-    }
-    #[derive(Deserialize)]
-    struct Main {
-        status: Option<i64>,
-    }
-    let posted: Posted<'_> = serde_json::from_slice(content).ok()?;
-    if posted.changes.is_none() && posted.queue.is_none() {
+    let content = Content::parse(str::from_utf8(content).ok()?).ok()?;
+    if content.changes.is_empty() && content.queue.is_empty() {
         return None;
     }
-    let Some(main) = posted.changes.and_then(|changes| changes.main) else {
-        return Some(false);
-    };
-    let main: Main = serde_json::from_str(main.get()).ok()?;
-    Some(main.status.is_some_and(|status| status >= ENDED))
+    let main = content.changes.get(&0);
+    Some(main.is_some_and(|main| main.status >= FlowChange::ENDED))
 }
 
 #[cfg(test)]

@@ -130,7 +130,7 @@ impl Snapshot {
             return Ok(());
         };
         subflow.flow.apply(change)?;
-        if subflow.flow.status >= flow::COMPLETED {
+        if subflow.flow.status >= FlowChange::ENDED {
             self.returned = self.subflows.remove(&number);
             self.over.insert(number);
         }

@@ -143,6 +143,9 @@ impl<'a> Content<'a> {
 pub type Changed<'c, 'a> = (i64, &'c FlowChange<'a>);
 
 impl<'a> FlowChange<'a> {
+    /// The lowest status of a flow that has ended: completed, cancelled or failed (section 2.6).
+    pub const ENDED: i64 = 500;
+
     fn read(object: &Object<'a>) -> Read<Self> {
         object.integer("subflowId")?;
         Ok(Self {

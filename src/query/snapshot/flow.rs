@@ -6,8 +6,6 @@ use serde_json::value::RawValue;
 
 use crate::event::flogo::{Change, Content, FlowChange, Invalid};
 
-/// A flow has ended from this status on: completed, cancelled (600) or failed (700).
-pub(super) const COMPLETED: i64 = 500;
 /// Statuses of tasks (contract, section 2.6).
 pub(super) const READY: i64 = 20;
 pub(super) const WAITING: i64 = 30;
@@ -92,7 +90,7 @@ impl Flow {
 fn left_to_handler(change: &FlowChange<'_>, status: i64) -> bool {
     let entered = |status| (1..=READY).contains(&status);
     status == FAILED
-        && change.status < COMPLETED
+        && change.status < FlowChange::ENDED
         && change
             .tasks
             .values()
