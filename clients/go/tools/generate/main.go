@@ -125,8 +125,6 @@ func ask(
 		return nil, err
 	}
 	command := exec.CommandContext(ctx, "go", "tool", plugin)
-	// The workspace would lift the plugins to whatever version another module asks for.
-	command.Env = append(os.Environ(), "GOWORK=off")
 	command.Stdin = bytes.NewReader(input)
 	command.Stderr = os.Stderr
 	output, err := command.Output()
