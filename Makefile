@@ -3,6 +3,8 @@
 .DEFAULT_GOAL := help
 SHELL := /bin/bash
 CARGO := cargo
+# The Go tests start the program that `cargo build` and `cargo test` leave here.
+GO_TEST := FLOWTRAIL_PROGRAM="$(abspath $(or $(CARGO_TARGET_DIR),target))/debug/flowtrail" scripts/go-test
 DEMO_ARGS := $(if $(ONCE),--once) $(if $(FLOWS),--flows $(FLOWS))
 
 .PHONY: help
@@ -21,9 +23,11 @@ build: ## Build target/release/flowtrail
 
 .PHONY: test
 test: ## Check everything: format, lints, documentation, all tests; installs what is missing
-	@scripts/setup build lint test-postgresql
+	@scripts/setup build lint go test-postgresql
 	$(MAKE) --no-print-directory lint
+	$(MAKE) --no-print-directory go-lint
 	$(CARGO) test --locked
+	$(GO_TEST)
 
 .PHONY: lint
 lint: ## Check format, lints, documentation and the plain files
@@ -32,9 +36,26 @@ lint: ## Check format, lints, documentation and the plain files
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --no-deps
 	scripts/check
 
+.PHONY: go-lint
+go-lint: ## Check the Go code: format, vet, staticcheck, generated code up to date
+	@scripts/setup build go
+	scripts/go-lint
+
+.PHONY: go-test
+go-test: ## Test the Go code, racing, against real servers
+	@scripts/setup build go test-postgresql
+	$(CARGO) build --locked
+	$(GO_TEST)
+
+.PHONY: generate
+generate: ## Write the Go code of the protocol
+	@scripts/setup go
+	go -C clients/go/tools run ./generate
+
 .PHONY: fmt
 fmt: ## Format the sources
 	$(CARGO) fmt
+	gofmt -w clients/go
 
 .PHONY: bench
 bench: ## Measure the way in against raw COPY, both in one run
