@@ -79,6 +79,10 @@ func (l *load) one(ctx context.Context, begin time.Time) bool {
 	l.ended.Add(1)
 	if err != nil {
 		l.failed.Add(1)
+		if flow.detached != "" {
+			// it came to its end before it could start the other
+			l.detached.Add(-1)
+		}
 	}
 	if wrong := flow.check(number, outputs, err); wrong != nil {
 		l.unexpected.Add(1)
