@@ -9,6 +9,7 @@ mod control;
 mod delete;
 mod docs;
 mod embedded;
+mod engine;
 mod faults;
 mod fixtures;
 mod flogo_config;

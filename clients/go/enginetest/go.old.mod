@@ -1,0 +1,21 @@
+module github.com/flowtrail/flowtrail/clients/go/enginetest
+
+go 1.24.0
+
+require (
+	github.com/flowtrail/flowtrail/clients/go v0.0.0
+	github.com/project-flogo/contrib/activity/actreturn v0.10.0
+	github.com/project-flogo/contrib/activity/error v0.10.0
+	github.com/project-flogo/core v1.6.13
+	github.com/project-flogo/flow v1.6.16
+)
+
+require (
+	github.com/araddon/dateparse v0.0.0-20190622164848-0fb0a474d195 // indirect
+	github.com/mohae/deepcopy v0.0.0-20170929034955-c48cc78d4826 // indirect
+	go.uber.org/atomic v1.6.0 // indirect
+	go.uber.org/multierr v1.5.0 // indirect
+	go.uber.org/zap v1.16.0 // indirect
+)
+
+replace github.com/flowtrail/flowtrail/clients/go => ../

@@ -1,0 +1,6 @@
+//go:build flowtrail
+
+package main
+
+// The recorder under test.
+import _ "github.com/flowtrail/flowtrail/clients/go/recorder"
