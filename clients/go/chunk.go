@@ -19,6 +19,9 @@ const (
 	fieldChunkEvents   = 3
 )
 
+// chunkFrame is at least what a message takes besides its events' bytes.
+const chunkFrame = 64
+
 // chunk holds encoded events in the order in which they were recorded. It is where receipts
 // look for their answer; what is sent of it is a part.
 type chunk struct {
@@ -42,8 +45,8 @@ type chunk struct {
 	done chan struct{}
 }
 
-func newChunk(now time.Time, room int) *chunk {
-	return &chunk{since: now, bytes: make([]byte, 0, room), done: make(chan struct{})}
+func newChunk(now time.Time, buffer []byte) *chunk {
+	return &chunk{since: now, bytes: buffer, done: make(chan struct{})}
 }
 
 // encodedSize is what an event of so many bytes takes in a chunk.

@@ -3,7 +3,6 @@ package flowtrail
 import (
 	"cmp"
 	"crypto/tls"
-	"errors"
 	"fmt"
 	"log/slog"
 	"net"
@@ -70,12 +69,12 @@ func (o Options) resolved() (Options, error) {
 	o.FlushTime = cmp.Or(o.FlushTime, DefaultFlushTime)
 	o.Log = cmp.Or(o.Log, slog.Default())
 	if len(o.Addresses) == 0 {
-		return o, errors.New("Addresses: no address; give host:port of a flowtrail server")
+		return o, wrong("Addresses", "no address; give host:port of a flowtrail server")
 	}
 	for _, address := range o.Addresses {
 		host, port, err := net.SplitHostPort(address)
 		if err != nil || host == "" || port == "" || strings.Contains(address, "/") {
-			return o, fmt.Errorf("Addresses: %q is not host:port, for example localhost:9190", address)
+			return o, wrong("Addresses", "%q is not host:port, for example localhost:9190", address)
 		}
 	}
 	for _, text := range []struct{ name, value string }{
@@ -83,22 +82,38 @@ func (o Options) resolved() (Options, error) {
 	} {
 		switch {
 		case len(text.value) > maxText:
-			return o, fmt.Errorf("%s: %d bytes; at most %d are stored", text.name, len(text.value), maxText)
+			return o, wrong(text.name, "%d bytes; at most %d are stored", len(text.value), maxText)
 		case !utf8.ValidString(text.value) || strings.ContainsRune(text.value, 0):
-			return o, fmt.Errorf("%s: not UTF-8 without NUL", text.name)
+			return o, wrong(text.name, "not UTF-8 without NUL")
 		}
 	}
 	switch {
 	case o.User == "":
-		return o, errors.New("User: empty; name the tenant")
+		return o, wrong("User", "empty; name the tenant")
 	case o.App == "":
-		return o, errors.New("App: empty; name the app")
+		return o, wrong("App", "empty; name the app")
 	case o.Budget < MinBudget:
-		return o, fmt.Errorf("Budget: %d bytes; give at least %d", o.Budget, MinBudget)
+		return o, wrong("Budget", "%d bytes; give at least %d", o.Budget, MinBudget)
 	case o.FlushTime < 0 || o.FlushTime > MaxFlushTime:
-		return o, fmt.Errorf("FlushTime: %s; give more than 0 and at most %s", o.FlushTime, MaxFlushTime)
+		return o, wrong("FlushTime", "%s; give more than 0 and at most %s", o.FlushTime, MaxFlushTime)
 	case o.OnFull != Wait && o.OnFull != Drop:
-		return o, fmt.Errorf("OnFull: %d is neither Wait nor Drop", o.OnFull)
+		return o, wrong("OnFull", "%d is neither Wait nor Drop", o.OnFull)
 	}
 	return o, nil
+}
+
+// OptionError says what is wrong with one of the Options.
+type OptionError struct {
+	// Option is the name of the field.
+	Option string
+	// Reason says what is wrong and what would be right.
+	Reason string
+}
+
+func (e *OptionError) Error() string {
+	return "flowtrail: " + e.Option + ": " + e.Reason
+}
+
+func wrong(option, reason string, values ...any) error {
+	return &OptionError{Option: option, Reason: fmt.Sprintf(reason, values...)}
 }

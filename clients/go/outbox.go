@@ -106,6 +106,7 @@ func (o *outbox) add(event *flowtrailv1.Event, size int) (Receipt, <-chan struct
 	chunk.ends = append(chunk.ends, len(bytes))
 	chunk.unsettled++
 	o.used += charge
+	o.stats.Recorded++
 	o.stats.Waiting++
 	if len(bytes) >= chunkBytes {
 		o.seal()
@@ -299,32 +300,41 @@ func (o *outbox) refused(message string) *RejectedError {
 	return nil
 }
 
-// giveUp gives up everything that has no answer, and counts it as dropped.
-func (o *outbox) giveUp(reason error) (events int) {
+// giveUp gives up everything that has no answer, counts it as dropped and says so.
+func (o *outbox) giveUp(cause error) error {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	o.closed = true
 	o.seal()
 	parts := append(o.flight, o.queued...)
 	o.flight, o.queued = nil, nil
+	gaveUp := &UnacknowledgedError{Cause: cause}
 	for _, part := range parts {
-		events += part.events()
+		gaveUp.Events += part.events()
+	}
+	for _, part := range parts {
 		part.again()
-		part.chunk.gaveUp = reason
+		part.chunk.gaveUp = gaveUp
 		o.settle(part)
 	}
-	o.stats.Dropped += uint64(events)
-	return events
+	if gaveUp.Events == 0 {
+		return nil
+	}
+	o.stats.Dropped += uint64(gaveUp.Events)
+	return gaveUp
 }
 
-// close takes no more events. What is held is sent at once.
-func (o *outbox) close() {
+// close takes no more events, and has what is held sent at once. It tells whether it was open.
+func (o *outbox) close() bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
+	if o.closed {
+		return false
+	}
 	o.closed = true
 	close(o.room)
 	o.room = make(chan struct{})
 	o.nudge()
+	return true
 }
 
 // hurry has a chunk sent soon, since somebody waits for it.
@@ -363,9 +373,10 @@ func (o *outbox) empty() bool {
 func (o *outbox) welcomed(w *flowtrailv1.Welcome) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
+	room := int(w.GetMaxChunkBytes()) - chunkFrame
 	o.limits = limits{
-		chunkBytes:  int(w.GetMaxChunkBytes()),
-		eventBytes:  int(w.GetMaxEventBytes()),
+		chunkBytes:  room,
+		eventBytes:  min(int(w.GetMaxEventBytes()), room),
 		chunkEvents: int(w.GetMaxChunkEvents()),
 		unanswered:  int(w.GetMaxUnansweredChunks()),
 	}

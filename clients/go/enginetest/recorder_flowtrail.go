@@ -1,5 +1,3 @@
-//go:build flowtrail
-
 package main
 
 // The recorder under test.
