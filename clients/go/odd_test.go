@@ -185,7 +185,7 @@ func TestAServerThatDoesNotWelcomeIsLeft(t *testing.T) {
 }
 
 func TestWhatAnEndedStreamDidNotAnswerIsSentAgain(t *testing.T) {
-	const count = 1000
+	const count = 4000
 	var stored taken
 	resent := make(chan bool, count)
 	odd := serve(t, func(stream int, conversation conversation) error {
@@ -222,7 +222,7 @@ func TestWhatAnEndedStreamDidNotAnswerIsSentAgain(t *testing.T) {
 		wanted = append(wanted, i)
 	}
 	if stats := flush(t, client); stats.Acknowledged != count || stats.Reconnects != 3 {
-		t.Errorf("%+v", stats)
+		t.Fatalf("%+v", stats)
 	}
 	stored.expect(t, wanted)
 	for stream := range 4 {

@@ -105,8 +105,11 @@ var settingsOf = map[string]string{
 
 func settingError(err error) error {
 	var wrong *flowtrail.OptionError
-	if errors.As(err, &wrong) && settingsOf[wrong.Option] != "" {
-		return fmt.Errorf("flowtrail recorder: setting %q: %s", settingsOf[wrong.Option], wrong.Reason)
+	if !errors.As(err, &wrong) {
+		return err
+	}
+	if key := settingsOf[wrong.Option]; key != "" {
+		return fmt.Errorf("flowtrail recorder: setting %q%s: %s", key, origin(key), wrong.Reason)
 	}
 	return err
 }

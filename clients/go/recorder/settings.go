@@ -107,11 +107,15 @@ func (s *source) fail(key string, err error) {
 	if s.wrong != nil {
 		return
 	}
-	from := ""
-	if os.Getenv(Variables[key]) != "" {
-		from = " (from " + Variables[key] + ")"
+	s.wrong = fmt.Errorf("flowtrail recorder: setting %q%s: %w", key, origin(key), err)
+}
+
+// origin names the variable that a setting comes from, if it does.
+func origin(key string) string {
+	if os.Getenv(Variables[key]) == "" {
+		return ""
 	}
-	s.wrong = fmt.Errorf("flowtrail recorder: setting %q%s: %w", key, from, err)
+	return " (from " + Variables[key] + ")"
 }
 
 func read[T any](s *source, key string, otherwise T, parse func(string) (T, error)) T {
@@ -210,8 +214,8 @@ func size(text string) (int, error) {
 		}
 	}
 	value, err := strconv.ParseUint(number, 10, 32)
-	if err != nil {
-		return 0, fmt.Errorf("%q is no size such as 67108864 or 64MiB", text)
+	if err != nil || value == 0 {
+		return 0, fmt.Errorf("%q is no size above zero such as 67108864 or 64MiB", text)
 	}
 	return int(value << shift), nil
 }
