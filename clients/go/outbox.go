@@ -197,6 +197,11 @@ func (o *outbox) fit(p *part) *part {
 		p = head
 	}
 	if size := p.chunk.size(p.from); size > limits.eventBytes {
+		if p.events() > 1 {
+			head, tail := p.divided(p.from + 1)
+			o.queued = append([]*part{tail}, o.queued...)
+			p = head
+		}
 		o.reject(p, p.from, tooLarge(size, limits.eventBytes))
 		o.settle(p)
 		return nil
@@ -357,7 +362,7 @@ func (o *outbox) unanswered() []*chunk {
 			chunks = append(chunks, part.chunk)
 		}
 	}
-	if o.open != nil {
+	if o.open != nil && len(o.open.ends) > 0 {
 		chunks = append(chunks, o.open)
 	}
 	return chunks
