@@ -1,0 +1,4 @@
+//! The server, the database and the engine are killed and frozen while the engine runs flows, and what
+//! it says is compared with the tables.
+
+mod restarts;
