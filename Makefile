@@ -67,6 +67,11 @@ bench-query: ## Measure pages of a million instances, every filter
 	@scripts/setup build test-postgresql
 	$(CARGO) bench --locked --bench query
 
+.PHONY: bench-engine
+bench-engine: ## Measure what recording costs a real Flogo engine
+	@scripts/setup build go test-postgresql
+	$(CARGO) bench --locked --bench engine
+
 .PHONY: clean
 clean: ## Remove what was built
 	$(CARGO) clean
