@@ -57,6 +57,7 @@ fn unharmed(ended: &Ended, unrecorded: u64) {
         .expect("lines of metrics");
     assert!((BUDGET / 2..=BUDGET).contains(&most), "{most} bytes waited");
     let peak = peak(done);
+    eprintln!("PEAK {peak} {unrecorded} most {most}");
     assert!(
         peak <= unrecorded + MEMORY,
         "{peak} bytes of memory, unrecorded {unrecorded}"
