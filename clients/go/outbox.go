@@ -43,6 +43,8 @@ type outbox struct {
 	limits limits
 	stats  Stats
 	spare  [][]byte
+	// The last chunk became full, so the next one probably will.
+	filling bool
 
 	// wake tells the sending half that there may be something to send.
 	wake chan struct{}
@@ -125,6 +127,9 @@ func (o *outbox) buffer(size int) []byte {
 		o.spare = o.spare[:last]
 		return buffer
 	}
+	if o.filling {
+		return make([]byte, 0, chunkBytes)
+	}
 	return nil
 }
 
@@ -133,6 +138,7 @@ func (o *outbox) seal() {
 	if o.open == nil || len(o.open.ends) == 0 {
 		return
 	}
+	o.filling = len(o.open.bytes) >= chunkBytes/2
 	o.queued = append(o.queued, o.open.whole())
 	o.open = nil
 }
@@ -230,8 +236,7 @@ func (o *outbox) settle(p *part) {
 // reuse keeps the memory of a chunk. What a broken connection may still be reading is left to the
 // garbage collector.
 func (o *outbox) reuse(c *chunk) {
-	full := cap(c.bytes) >= chunkBytes && cap(c.bytes) < 2*chunkBytes
-	if full && !c.exposed && len(o.spare) < spareBuffers {
+	if cap(c.bytes) == chunkBytes && !c.exposed && len(o.spare) < spareBuffers {
 		o.spare = append(o.spare, c.bytes[:0])
 	}
 	c.bytes = nil
