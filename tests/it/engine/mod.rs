@@ -1,5 +1,6 @@
 //! A real Flogo engine, `clients/go/enginetest`, run as a process of its own.
 
+mod example;
 mod expected;
 mod rows;
 mod stored;
