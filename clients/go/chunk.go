@@ -8,8 +8,8 @@ import (
 	"github.com/flowtrail/flowtrail/clients/go/flowtrailv1"
 )
 
-// chunkBytes is the size at which a chunk is full. Two of them fit into a server's HTTP/2 window.
-const chunkBytes = 128 << 10
+// chunkBytes is the size at which a chunk is full: hundreds of steps.
+const chunkBytes = 256 << 10
 
 // Numbers of the fields that are written by hand: the envelope of events that are encoded already.
 const (

@@ -7,8 +7,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"google.golang.org/protobuf/proto"
-
 	"github.com/flowtrail/flowtrail/clients/go/flowtrailv1"
 )
 
@@ -78,9 +76,9 @@ func (c *Client) Record(ctx context.Context, event *flowtrailv1.Event) (Receipt,
 		c.Skip()
 		return Receipt{}, nil
 	}
-	size := proto.Size(event)
+	encoding := newEncoding(event)
 	for {
-		receipt, room, err := c.outbox.add(event, size)
+		receipt, room, err := c.outbox.add(encoding)
 		if err == nil && room == nil {
 			receipt.client = c
 			return receipt, nil
@@ -157,13 +155,25 @@ func (c *Client) Flush(ctx context.Context) error {
 }
 
 // Close takes no more events and returns when all have their answer, or when ctx ends: then with an
-// *UnacknowledgedError that says how many do not.
+// *UnacknowledgedError that says how many do not. On a client that is closed already it waits for
+// the same, without an error for what had no answer.
 func (c *Client) Close(ctx context.Context) error {
 	if !c.outbox.close() {
-		<-c.ended
-		return nil
+		select {
+		case <-c.ended:
+			return nil
+		default:
+		}
+		select {
+		case <-c.ended:
+			return nil
+		case <-ctx.Done():
+			return ctx.Err()
+		}
 	}
 	close(c.closing)
+	// The sending half may have looked before.
+	c.outbox.nudge()
 	err := c.Flush(ctx)
 	if err == nil {
 		// What is left is a goodbye to the server.

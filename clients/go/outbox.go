@@ -5,7 +5,6 @@ import (
 	"time"
 
 	"google.golang.org/protobuf/encoding/protowire"
-	"google.golang.org/protobuf/proto"
 
 	"github.com/flowtrail/flowtrail/clients/go/flowtrailv1"
 )
@@ -71,9 +70,10 @@ func (o *outbox) charge(size int) int {
 	return min(encodedSize(size)+eventOverhead, o.budget)
 }
 
-// add takes an event of which proto.Size was just called. When there is no room it returns a
+// add takes an event. When there is no room it returns a
 // channel that is closed when some was made.
-func (o *outbox) add(event *flowtrailv1.Event, size int) (Receipt, <-chan struct{}, error) {
+func (o *outbox) add(event encoding) (Receipt, <-chan struct{}, error) {
+	size := event.bytes
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if o.closed {
@@ -97,7 +97,7 @@ func (o *outbox) add(event *flowtrailv1.Event, size int) (Receipt, <-chan struct
 	before := len(chunk.bytes)
 	bytes := protowire.AppendTag(chunk.bytes, fieldChunkEvents, protowire.BytesType)
 	bytes = protowire.AppendVarint(bytes, uint64(size))
-	bytes, err := proto.MarshalOptions{UseCachedSize: true}.MarshalAppend(bytes, event)
+	bytes, err := event.append(bytes)
 	if err != nil {
 		chunk.bytes = bytes[:before]
 		return Receipt{}, nil, notEncodable(err)
@@ -197,6 +197,11 @@ func (o *outbox) fit(p *part) *part {
 		p = head
 	}
 	if size := p.chunk.size(p.from); size > limits.eventBytes {
+		if p.events() > 1 {
+			head, tail := p.divided(p.from + 1)
+			o.queued = append([]*part{tail}, o.queued...)
+			p = head
+		}
 		o.reject(p, p.from, tooLarge(size, limits.eventBytes))
 		o.settle(p)
 		return nil
@@ -357,7 +362,7 @@ func (o *outbox) unanswered() []*chunk {
 			chunks = append(chunks, part.chunk)
 		}
 	}
-	if o.open != nil {
+	if o.open != nil && len(o.open.ends) > 0 {
 		chunks = append(chunks, o.open)
 	}
 	return chunks

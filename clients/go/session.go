@@ -43,7 +43,7 @@ func (c *Client) run(ctx context.Context) {
 	var since time.Time
 	for !c.finished() {
 		address := c.options.Addresses[failures%len(c.options.Addresses)]
-		err := c.session(ctx, address, func() {
+		useful, err := c.session(ctx, address, func() {
 			if streams++; streams > 1 {
 				c.outbox.count(func(s *Stats) { s.Reconnects++ })
 			}
@@ -51,7 +51,7 @@ func (c *Client) run(ctx context.Context) {
 				c.options.Log.Info("flowtrail: connected again",
 					slog.String("address", address), slog.Duration("after", time.Since(since)))
 			}
-			failures, since = 0, time.Time{}
+			since = time.Time{}
 		})
 		if ctx.Err() != nil || err == nil {
 			return
@@ -60,6 +60,9 @@ func (c *Client) run(ctx context.Context) {
 			since = time.Now()
 			c.options.Log.Warn("flowtrail: not connected; events wait", slog.String("address", address),
 				slog.Any("reason", err))
+		}
+		if useful {
+			failures = 0
 		}
 		failures++
 		select {
@@ -97,11 +100,12 @@ func backoff(failures, addresses int) time.Duration {
 }
 
 // session opens a stream, sends what there is and takes the answers, until the stream ends: nil
-// when everything was answered and no more comes.
-func (c *Client) session(ctx context.Context, address string, welcomed func()) error {
+// when everything was answered and no more comes. A stream that lasted, or brought the client
+// forward, was useful: the next try need not wait as if it had failed.
+func (c *Client) session(ctx context.Context, address string, welcomed func()) (useful bool, err error) {
 	connection, err := c.connection(address)
 	if err != nil {
-		return err
+		return false, err
 	}
 	defer connection.Close()
 	ctx, cancel := context.WithCancelCause(ctx)
@@ -112,22 +116,20 @@ func (c *Client) session(ctx context.Context, address string, welcomed func()) e
 	defer late.Stop()
 	stream, err := c.open(ctx, connection)
 	if err != nil {
-		return because(ctx, err)
+		return false, because(ctx, err)
 	}
 	if !late.Stop() {
-		return context.Cause(ctx)
+		return false, context.Cause(ctx)
 	}
 	welcomed()
 
-	sent := make(chan struct{})
-	go func() {
-		defer close(sent)
-		c.send(ctx, stream)
-	}()
-	err = c.receive(stream)
+	opened, sent := time.Now(), make(chan bool, 1)
+	go func() { sent <- c.send(ctx, stream) }()
+	answered, err := c.receive(stream)
 	cancel(nil)
-	<-sent
-	return c.settle(err)
+	// Every complaint about what was sent comes closer to what is wrong with it.
+	closer := <-sent && status.Code(err) == codes.InvalidArgument
+	return answered || closer || time.Since(opened) > mostBackoff, c.settle(err)
 }
 
 // because is why ctx ended, or else err.
@@ -188,17 +190,19 @@ func (c *Client) persistence(enabled bool) {
 	}
 }
 
-// send sends parts as they become due, and half-closes when there will be no more.
-func (c *Client) send(ctx context.Context, stream stream) {
+// send sends parts as they become due, and half-closes when there will be no more. It tells whether
+// there were any.
+func (c *Client) send(ctx context.Context, stream stream) (some bool) {
 	for sequence := uint64(1); ; sequence++ {
 		part := c.upcoming(ctx, sequence)
 		if part == nil {
 			_ = stream.CloseSend()
-			return
+			return some
 		}
+		some = true
 		// An error of SendMsg is told by Recv.
 		if stream.SendMsg(part) != nil {
-			return
+			return some
 		}
 	}
 }
@@ -226,15 +230,16 @@ func (c *Client) upcoming(ctx context.Context, sequence uint64) *part {
 	}
 }
 
-// receive takes answers until the stream ends.
-func (c *Client) receive(stream stream) error {
+// receive takes answers until the stream ends, and tells whether a chunk was answered.
+func (c *Client) receive(stream stream) (answered bool, err error) {
 	for {
 		answer, err := stream.Recv()
 		if err != nil {
-			return err
+			return answered, err
 		}
 		switch message := answer.GetMessage().(type) {
 		case *flowtrailv1.RecordResponse_Ack:
+			answered = true
 			for _, rejection := range c.outbox.acknowledge(message.Ack) {
 				c.told.rejected(rejection)
 			}

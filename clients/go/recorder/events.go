@@ -1,8 +1,6 @@
 package recorder
 
 import (
-	"bytes"
-	"encoding/json"
 	"sync"
 	"time"
 
@@ -16,13 +14,13 @@ import (
 // keptBytes is the largest buffer that is used again.
 const keptBytes = 1 << 20
 
-var buffers = sync.Pool{New: func() any { return new(bytes.Buffer) }}
+var buffers = sync.Pool{New: func() any { return new([]byte) }}
 
 // started makes the event of a start. An error is about the inputs, without which it is still one.
 func started(flow *state.FlowState) (*flowtrailv1.Event, error) {
 	inputs, err := []byte("{}"), error(nil)
 	if flow.FlowInputs != nil {
-		inputs, err = json.Marshal(flow.FlowInputs)
+		inputs, err = payload(flow.FlowInputs)
 	}
 	return &flowtrailv1.Event{Kind: &flowtrailv1.Event_Started{Started: &flowtrailv1.FlowStarted{
 		InstanceId:         flow.FlowInstanceId,
@@ -40,7 +38,7 @@ func ended(flow *state.FlowState) (*flowtrailv1.Event, error) {
 	var outputs []byte
 	var err error
 	if flow.FlowOutputs != nil {
-		outputs, err = json.Marshal(flow.FlowOutputs)
+		outputs, err = payload(flow.FlowOutputs)
 	}
 	return &flowtrailv1.Event{Kind: &flowtrailv1.Event_Ended{Ended: &flowtrailv1.FlowEnded{
 		InstanceId: flow.FlowInstanceId,
@@ -50,6 +48,15 @@ func ended(flow *state.FlowState) (*flowtrailv1.Event, error) {
 		Status:     &flow.FlowStats,
 		FlowOutput: outputs,
 	}}}, err
+}
+
+// payload is the JSON of inputs or outputs; nil with an error.
+func payload(values map[string]any) ([]byte, error) {
+	content, err := appendObject(nil, values)
+	if err != nil {
+		return nil, err
+	}
+	return content, nil
 }
 
 // attempt is none for an end that does not say when its attempt began: it belongs to the newest.
@@ -62,10 +69,10 @@ func attempt(start time.Time) *timestamppb.Timestamp {
 
 // recorded makes the event of a step around its JSON, which is valid until free is called.
 func recorded(step *state.Step) (event *flowtrailv1.Event, free func(), err error) {
-	buffer := buffers.Get().(*bytes.Buffer)
-	buffer.Reset()
+	buffer := buffers.Get().(*[]byte)
+	content, err := appendStep((*buffer)[:0], step)
 	free = func() {
-		if buffer.Cap() <= keptBytes {
+		if *buffer = content; cap(content) <= keptBytes {
 			buffers.Put(buffer)
 		}
 	}
@@ -77,9 +84,8 @@ func recorded(step *state.Step) (event *flowtrailv1.Event, free func(), err erro
 		Rerun:      &step.Rerun,
 	}
 	setColumns(row, step)
-	if err = json.NewEncoder(buffer).Encode(step); err == nil {
-		// without the encoder's line end
-		row.StepData = buffer.Bytes()[:buffer.Len()-1]
+	if err == nil {
+		row.StepData = content
 	}
 	return &flowtrailv1.Event{Kind: &flowtrailv1.Event_Step{Step: row}}, free, err
 }

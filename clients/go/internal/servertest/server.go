@@ -96,6 +96,13 @@ func (s *Server) Restart() {
 	s.AwaitReady()
 }
 
+// RestartWith is Restart with other flags instead of Start's.
+func (s *Server) RestartWith(flags ...string) {
+	s.t.Helper()
+	s.flags = flags
+	s.Restart()
+}
+
 // AwaitReady returns when the server says that an event sent now will be kept.
 func (s *Server) AwaitReady() {
 	s.t.Helper()
