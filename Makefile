@@ -9,7 +9,7 @@ DEMO_ARGS := $(if $(ONCE),--once) $(if $(FLOWS),--flows $(FLOWS))
 
 .PHONY: help
 help: ## List these targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: demo
 demo: ## See it work: an own PostgreSQL, 10,000 recorded flows (FLOWS=n), then it serves (ONCE=1: stops)

@@ -1,6 +1,7 @@
 //! A real Flogo engine, `clients/go/enginetest`, run as a process of its own: what it records over REST
 //! and as our recorder does it, and what becomes of that when a process fails.
 
+mod example;
 mod expected;
 mod faults;
 mod history;
