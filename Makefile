@@ -9,7 +9,7 @@ DEMO_ARGS := $(if $(ONCE),--once) $(if $(FLOWS),--flows $(FLOWS))
 
 .PHONY: help
 help: ## List these targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: demo
 demo: ## See it work: an own PostgreSQL, 10,000 recorded flows (FLOWS=n), then it serves (ONCE=1: stops)
@@ -66,6 +66,11 @@ bench: ## Measure the way in against raw COPY, both in one run
 bench-query: ## Measure pages of a million instances, every filter
 	@scripts/setup build test-postgresql
 	$(CARGO) bench --locked --bench query
+
+.PHONY: bench-engine
+bench-engine: ## Measure what recording costs a real Flogo engine
+	@scripts/setup build go test-postgresql
+	$(CARGO) bench --locked --bench engine
 
 .PHONY: clean
 clean: ## Remove what was built

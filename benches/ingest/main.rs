@@ -8,23 +8,18 @@
 #![expect(
     clippy::print_stdout,
     clippy::cast_precision_loss,
-    clippy::disallowed_methods,
-    reason = "a program that prints rates and has no configuration but two variables"
+    reason = "a program that prints rates"
 )]
 
 mod load;
+#[path = "../support/mod.rs"]
+mod support;
 
 use std::{future::Future, time::Instant};
 
-use clap::Parser as _;
-use flowtrail::{app, config::Config};
+use flowtrail::app::Running;
 use load::{Kind, Load};
-
-#[derive(clap::Parser)]
-struct Options {
-    #[command(flatten)]
-    config: Config,
-}
+use support::number;
 
 /// Connections that write: lanes there, COPYs here.
 const WRITERS: usize = 2;
@@ -35,23 +30,12 @@ fn main() -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()?;
-    runtime.block_on(run())
+    runtime.block_on(support::with_server(measure))
 }
 
-async fn run() -> anyhow::Result<()> {
+async fn measure(service: &Running) -> anyhow::Result<()> {
     let rows = number("BENCH_ROWS", 200_000);
     let pairs = number("BENCH_PAIRS", 8);
-    let directory = tempfile::Builder::new()
-        .prefix("flowtrail-bench-")
-        .tempdir()?;
-    let data = directory.path().join("data");
-    make_reachable(directory.path())?;
-    let words = ["serve", "--listen", "127.0.0.1:0", "--data-dir"];
-    let words = words
-        .into_iter()
-        .map(Into::into)
-        .chain([data.into_os_string()]);
-    let service = app::start(Options::try_parse_from(words)?.config).await?;
     let pool = service.pool().clone();
 
     println!(
@@ -106,7 +90,7 @@ async fn run() -> anyhow::Result<()> {
         at(50),
         at(99)
     );
-    service.stop().await
+    Ok(())
 }
 
 /// Rows per second of each round of one side.
@@ -159,17 +143,4 @@ fn spread(mut numbers: Vec<f64>) -> (f64, f64, f64) {
         numbers[numbers.len() / 2],
         numbers[numbers.len() - 1],
     )
-}
-
-fn number(name: &str, default: usize) -> usize {
-    std::env::var(name)
-        .ok()
-        .and_then(|text| text.parse().ok())
-        .unwrap_or(default)
-}
-
-/// PostgreSQL runs under an account of its own when we are root.
-fn make_reachable(directory: &std::path::Path) -> std::io::Result<()> {
-    use std::os::unix::fs::PermissionsExt as _;
-    std::fs::set_permissions(directory, std::fs::Permissions::from_mode(0o755))
 }

@@ -4,53 +4,27 @@
 //!
 //! `BENCH_INSTANCES`, `BENCH_ROUNDS` and `BENCH_PAGE` change the size; `BENCH_PLANS=1` adds the plans.
 
-#![expect(
-    clippy::print_stdout,
-    clippy::disallowed_methods,
-    reason = "a program that prints times and has no configuration but some variables"
-)]
+#![expect(clippy::print_stdout, reason = "a program that prints times")]
 
 mod rows;
 mod shapes;
+#[path = "../support/mod.rs"]
+mod support;
 
 use std::time::{Duration, Instant};
 
-use clap::Parser as _;
 use flowtrail::{
-    app::{self, Running},
-    config::Config,
+    app::Running,
     proto::{InstanceFilter, ListInstancesRequest, history_client::HistoryClient},
 };
+use support::number;
 use tonic::transport::Channel;
-
-#[derive(clap::Parser)]
-struct Options {
-    #[command(flatten)]
-    config: Config,
-}
 
 fn main() -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()?;
-    runtime.block_on(run())
-}
-
-async fn run() -> anyhow::Result<()> {
-    let directory = tempfile::Builder::new()
-        .prefix("flowtrail-bench-")
-        .tempdir()?;
-    let data = directory.path().join("data");
-    make_reachable(directory.path())?;
-    let words = ["serve", "--listen", "127.0.0.1:0", "--data-dir"];
-    let words = words
-        .into_iter()
-        .map(Into::into)
-        .chain([data.into_os_string()]);
-    let service = app::start(Options::try_parse_from(words)?.config).await?;
-    let measured = measure(&service).await;
-    service.stop().await?;
-    measured
+    runtime.block_on(support::with_server(measure))
 }
 
 async fn measure(service: &Running) -> anyhow::Result<()> {
@@ -159,17 +133,4 @@ impl Asker {
         let at = |percent: usize| times[(times.len() - 1) * percent / 100];
         Ok([at(50), at(99)].map(|time: Duration| time.as_secs_f64() * 1e3))
     }
-}
-
-fn number(name: &str, default: usize) -> usize {
-    std::env::var(name)
-        .ok()
-        .and_then(|text| text.parse().ok())
-        .unwrap_or(default)
-}
-
-/// PostgreSQL runs under an account of its own when we are root.
-fn make_reachable(directory: &std::path::Path) -> std::io::Result<()> {
-    use std::os::unix::fs::PermissionsExt as _;
-    std::fs::set_permissions(directory, std::fs::Permissions::from_mode(0o755))
 }

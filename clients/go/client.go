@@ -7,8 +7,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"google.golang.org/protobuf/proto"
-
 	"github.com/flowtrail/flowtrail/clients/go/flowtrailv1"
 )
 
@@ -78,9 +76,9 @@ func (c *Client) Record(ctx context.Context, event *flowtrailv1.Event) (Receipt,
 		c.Skip()
 		return Receipt{}, nil
 	}
-	size := proto.Size(event)
+	encoding := newEncoding(event)
 	for {
-		receipt, room, err := c.outbox.add(event, size)
+		receipt, room, err := c.outbox.add(encoding)
 		if err == nil && room == nil {
 			receipt.client = c
 			return receipt, nil

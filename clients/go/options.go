@@ -63,6 +63,12 @@ type Options struct {
 	OnPersistence func(enabled bool)
 }
 
+// Check tells what New would have against the options: an *OptionError, or nil.
+func (o Options) Check() error {
+	_, err := o.resolved()
+	return err
+}
+
 // resolved fills in the defaults and checks the rest.
 func (o Options) resolved() (Options, error) {
 	o.Budget = cmp.Or(o.Budget, DefaultBudget)

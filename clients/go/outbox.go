@@ -5,7 +5,6 @@ import (
 	"time"
 
 	"google.golang.org/protobuf/encoding/protowire"
-	"google.golang.org/protobuf/proto"
 
 	"github.com/flowtrail/flowtrail/clients/go/flowtrailv1"
 )
@@ -44,6 +43,8 @@ type outbox struct {
 	limits limits
 	stats  Stats
 	spare  [][]byte
+	// The last chunk became full, so the next one probably will.
+	filling bool
 
 	// wake tells the sending half that there may be something to send.
 	wake chan struct{}
@@ -71,9 +72,10 @@ func (o *outbox) charge(size int) int {
 	return min(encodedSize(size)+eventOverhead, o.budget)
 }
 
-// add takes an event of which proto.Size was just called. When there is no room it returns a
+// add takes an event. When there is no room it returns a
 // channel that is closed when some was made.
-func (o *outbox) add(event *flowtrailv1.Event, size int) (Receipt, <-chan struct{}, error) {
+func (o *outbox) add(event encoding) (Receipt, <-chan struct{}, error) {
+	size := event.bytes
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if o.closed {
@@ -97,7 +99,7 @@ func (o *outbox) add(event *flowtrailv1.Event, size int) (Receipt, <-chan struct
 	before := len(chunk.bytes)
 	bytes := protowire.AppendTag(chunk.bytes, fieldChunkEvents, protowire.BytesType)
 	bytes = protowire.AppendVarint(bytes, uint64(size))
-	bytes, err := proto.MarshalOptions{UseCachedSize: true}.MarshalAppend(bytes, event)
+	bytes, err := event.append(bytes)
 	if err != nil {
 		chunk.bytes = bytes[:before]
 		return Receipt{}, nil, notEncodable(err)
@@ -125,6 +127,9 @@ func (o *outbox) buffer(size int) []byte {
 		o.spare = o.spare[:last]
 		return buffer
 	}
+	if o.filling {
+		return make([]byte, 0, chunkBytes)
+	}
 	return nil
 }
 
@@ -133,6 +138,7 @@ func (o *outbox) seal() {
 	if o.open == nil || len(o.open.ends) == 0 {
 		return
 	}
+	o.filling = len(o.open.bytes) >= chunkBytes/2
 	o.queued = append(o.queued, o.open.whole())
 	o.open = nil
 }
@@ -230,8 +236,7 @@ func (o *outbox) settle(p *part) {
 // reuse keeps the memory of a chunk. What a broken connection may still be reading is left to the
 // garbage collector.
 func (o *outbox) reuse(c *chunk) {
-	full := cap(c.bytes) >= chunkBytes && cap(c.bytes) < 2*chunkBytes
-	if full && !c.exposed && len(o.spare) < spareBuffers {
+	if cap(c.bytes) == chunkBytes && !c.exposed && len(o.spare) < spareBuffers {
 		o.spare = append(o.spare, c.bytes[:0])
 	}
 	c.bytes = nil

@@ -114,7 +114,7 @@ func (w *world) add() {
 		event.GetStep().TaskName = proto.String("\xff")
 	}
 	encoded := proto.Size(event)
-	receipt, room, err := w.outbox.add(event, encoded)
+	receipt, room, err := w.outbox.add(newEncoding(event))
 	var rejection *RejectedError
 	switch {
 	case errors.As(err, &rejection):

@@ -51,6 +51,10 @@ fn every_command_line_of_a_page_is_understood() {
         ("README.md", include_str!("../../README.md")),
         ("CONTRIBUTING.md", include_str!("../../CONTRIBUTING.md")),
         ("docs/migrating.md", include_str!("../../docs/migrating.md")),
+        (
+            "clients/go/example/README.md",
+            include_str!("../../clients/go/example/README.md"),
+        ),
     ];
     let mut found = 0;
     for (page, text) in pages {

@@ -129,6 +129,16 @@ func object[K comparable, V any](w *writer, values map[K]V, keys *keys[K], value
 		w.text("null")
 		return
 	}
+	if len(values) <= 1 {
+		w.text(`{`)
+		for key, only := range values {
+			keys.write(w, key)
+			w.text(`:`)
+			value(w, only)
+		}
+		w.text(`}`)
+		return
+	}
 	sorted, _ := keys.pool.Get().(*[]K)
 	if sorted == nil {
 		sorted = new([]K)
@@ -137,9 +147,7 @@ func object[K comparable, V any](w *writer, values map[K]V, keys *keys[K], value
 	for key := range values {
 		present = append(present, key)
 	}
-	if len(present) > 1 {
-		keys.sort(present)
-	}
+	keys.sort(present)
 	w.text(`{`)
 	for i, key := range present {
 		if i > 0 {

@@ -50,7 +50,12 @@ func (factory) NewService(config *service.Config) (service.Service, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Recorder{settings: settings, log: log.ChildLogger(log.RootLogger(), "flowtrail")}, nil
+	recorder := &Recorder{settings: settings, log: log.ChildLogger(log.RootLogger(), "flowtrail")}
+	// An engine that hears of it from Start would log it and run on, unrecorded.
+	if err := recorder.options().Check(); err != nil {
+		return nil, settingError(err)
+	}
+	return recorder, nil
 }
 
 // Recorder is the engine service. It implements state.Recorder of the flow action.
@@ -71,7 +76,17 @@ func (r *Recorder) Name() string {
 
 // Start begins to connect; it does not wait for a server. Its error names a wrong setting.
 func (r *Recorder) Start() error {
-	client, err := flowtrail.New(flowtrail.Options{
+	client, err := flowtrail.New(r.options())
+	if err != nil {
+		return settingError(err)
+	}
+	r.client.Store(client)
+	newest.Store(r)
+	return nil
+}
+
+func (r *Recorder) options() flowtrail.Options {
+	return flowtrail.Options{
 		Addresses:     r.settings.Addresses,
 		TLS:           r.settings.TLS,
 		User:          support.GetUserName(),
@@ -83,13 +98,7 @@ func (r *Recorder) Start() error {
 		FlushTime:     r.settings.FlushTime,
 		Log:           slogTo(r.log),
 		OnPersistence: r.told,
-	})
-	if err != nil {
-		return settingError(err)
 	}
-	r.client.Store(client)
-	newest.Store(r)
-	return nil
 }
 
 // settingsOf are the settings behind the client's options.

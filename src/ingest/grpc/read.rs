@@ -1,6 +1,7 @@
-//! The reading half: from messages to tickets.
+//! The reading half: from messages to tickets. What has arrived when the client goes is taken too: an
+//! engine that crashed does not send it again.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore, mpsc::Sender},
@@ -38,6 +39,9 @@ pub(super) struct Pending {
 /// Their reasons take memory that no budget counts.
 const UNSENT_REJECTIONS: usize = Chunk::MAX_EVENTS;
 
+/// How long each message of a client that has gone may wait for room: its stream's place is for others.
+const LAST_WORDS: Duration = Duration::from_secs(10);
+
 #[derive(Debug)]
 struct Rejections {
     unsent: Arc<Semaphore>,
@@ -59,14 +63,19 @@ struct Ends<'a> {
 }
 
 impl Ends<'_> {
-    /// Waits for `work`, unless the server stops or the client has gone.
+    /// Waits for `work`, unless the server stops or the client has been gone for a while.
     async fn or<F: Future>(self, work: F) -> Result<F::Output, Status> {
         tokio::select! {
             done = work => Ok(done),
             () = self.recorder.lifecycle.stopping().cancelled() => Err(stopped()),
             // Nobody hears this.
-            () = self.answers.closed() => Err(Status::unavailable("the client has gone")),
+            () = self.gone() => Err(Status::unavailable("the client has gone")),
         }
+    }
+
+    async fn gone(self) {
+        self.answers.closed().await;
+        tokio::time::sleep(LAST_WORDS).await;
     }
 }
 
@@ -118,7 +127,8 @@ pub(super) async fn chunks(
                 count,
             },
         };
-        if receipts.send(pending).await.is_err() {
+        // Nobody answers a client that has gone.
+        if receipts.send(pending).await.is_err() && !answers.is_closed() {
             return Ok(());
         }
         if let Ok(places) = ends.or(unsent.acquire_many(count)).await? {

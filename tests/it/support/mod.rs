@@ -30,3 +30,4 @@ pub(crate) use run::Run;
 pub(crate) use service::{Program, free_address, http, serve};
 pub(crate) use stream::{Stream, end, events, hello, start, step, time};
 pub(crate) use wait::eventually;
+pub(crate) use watchdog::Watchdog;

@@ -1,0 +1,5 @@
+//! The server, the database and the engine are killed and frozen while the engine runs flows, and what
+//! it says is compared with the tables.
+
+mod crash;
+mod restarts;
