@@ -96,6 +96,8 @@ type part struct {
 	from, to int
 	// The number of the message in its stream. Where it was sent again, the last one.
 	sequence uint64
+	// The events' bytes, as they are sent.
+	message []byte
 	// It was sent before, and the answer is not known.
 	resent bool
 	// A server called the stream's conversation wrong while this part was unanswered.
@@ -144,7 +146,7 @@ func (p *part) header() []byte {
 		head = protowire.AppendVarint(head, 1)
 	}
 	envelope := protowire.AppendTag(nil, fieldRequestChunk, protowire.BytesType)
-	envelope = protowire.AppendVarint(envelope, uint64(len(head)+len(p.bytes())))
+	envelope = protowire.AppendVarint(envelope, uint64(len(head)+len(p.message)))
 	return append(envelope, head...)
 }
 

@@ -18,7 +18,7 @@ func (codec) Name() string {
 func (codec) Marshal(message any) (mem.BufferSlice, error) {
 	switch message := message.(type) {
 	case *part:
-		return mem.BufferSlice{mem.SliceBuffer(message.header()), mem.SliceBuffer(message.bytes())}, nil
+		return mem.BufferSlice{mem.SliceBuffer(message.header()), mem.SliceBuffer(message.message)}, nil
 	case proto.Message:
 		encoded, err := proto.Marshal(message)
 		return mem.BufferSlice{mem.SliceBuffer(encoded)}, err

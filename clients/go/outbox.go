@@ -5,8 +5,6 @@ import (
 	"time"
 
 	"google.golang.org/protobuf/encoding/protowire"
-
-	"github.com/flowtrail/flowtrail/clients/go/flowtrailv1"
 )
 
 const (
@@ -15,8 +13,8 @@ const (
 	// urgentInFlight is how many chunks may be on their way when one that somebody waits for is
 	// sent before it is full or its time is up. More wait, and share the next one.
 	urgentInFlight = 2
-	// spareBuffers are kept for the next chunks.
-	spareBuffers = 16
+	// spareShare is the share of the budget up to which buffers are kept for the next chunks.
+	spareShare = 16
 )
 
 // limits are what a server said it takes. The zero value, before any server was heard, limits
@@ -143,196 +141,6 @@ func (o *outbox) seal() {
 	o.open = nil
 }
 
-// next is the part to send now, already in flight; without one it tells how long to wait, at most
-// for ever (0), unless nudged.
-func (o *outbox) next(sequence uint64, now time.Time) (*part, time.Duration) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	for {
-		if len(o.flight) >= max(o.limits.unanswered, 1) || o.doubtful() {
-			return nil, 0
-		}
-		if len(o.queued) == 0 {
-			if wait, due := o.due(now); !due {
-				return nil, wait
-			}
-			o.seal()
-		}
-		part := o.queued[0]
-		o.queued = o.queued[1:]
-		fits := o.fit(part)
-		if fits == nil {
-			continue
-		}
-		fits.sequence = sequence
-		o.flight = append(o.flight, fits)
-		return fits, 0
-	}
-}
-
-// doubtful holds everything back behind a suspect: it is sent alone, so that the next complaint is
-// about nothing else.
-func (o *outbox) doubtful() bool {
-	if len(o.flight) == 0 {
-		return false
-	}
-	return o.flight[0].suspect || len(o.queued) > 0 && o.queued[0].suspect
-}
-
-// due tells whether the open chunk is to be sent now, or else after how long.
-func (o *outbox) due(now time.Time) (time.Duration, bool) {
-	if o.open == nil || len(o.open.ends) == 0 {
-		return 0, false
-	}
-	if o.closed || o.open.urgent && len(o.flight) < urgentInFlight {
-		return 0, true
-	}
-	wait := o.flushTime - now.Sub(o.open.since)
-	return wait, wait <= 0
-}
-
-// fit cuts a part to what the server takes and queues the rest; nil when it was an event that the
-// server does not take.
-func (o *outbox) fit(p *part) *part {
-	limits := o.limits
-	if size := len(p.bytes()); p.events() > limits.chunkEvents || size > limits.chunkBytes {
-		head, tail := p.split(limits)
-		if tail.events() > 0 {
-			o.queued = append([]*part{tail}, o.queued...)
-		}
-		p = head
-	}
-	if size := p.chunk.size(p.from); size > limits.eventBytes {
-		if p.events() > 1 {
-			head, tail := p.divided(p.from + 1)
-			o.queued = append([]*part{tail}, o.queued...)
-			p = head
-		}
-		o.reject(p, p.from, tooLarge(size, limits.eventBytes))
-		o.settle(p)
-		return nil
-	}
-	return p
-}
-
-func (o *outbox) reject(p *part, index int, reason *RejectedError) {
-	o.stats.Rejected++
-	p.chunk.reject(index, reason)
-}
-
-// settle gives a part's memory back. Its events were counted by whoever answered for them.
-func (o *outbox) settle(p *part) {
-	for index := p.from; index < p.to; index++ {
-		o.used -= min(p.chunk.ends[index]-p.chunk.start(index)+eventOverhead, o.budget)
-	}
-	o.stats.Waiting -= uint64(p.events())
-	if p.chunk.settle(p.events()) {
-		o.reuse(p.chunk)
-	}
-	close(o.room)
-	o.room = make(chan struct{})
-}
-
-// reuse keeps the memory of a chunk. What a broken connection may still be reading is left to the
-// garbage collector.
-func (o *outbox) reuse(c *chunk) {
-	if cap(c.bytes) == chunkBytes && !c.exposed && len(o.spare) < spareBuffers {
-		o.spare = append(o.spare, c.bytes[:0])
-	}
-	c.bytes = nil
-}
-
-// acknowledge settles every part in flight up to the ack's sequence and answers with the
-// rejections that it holds.
-func (o *outbox) acknowledge(ack *flowtrailv1.Ack) []*RejectedError {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	var rejections []*RejectedError
-	for _, rejection := range ack.GetRejections() {
-		for _, part := range o.flight {
-			index := part.from + int(rejection.GetIndex())
-			if part.sequence != rejection.GetSequence() || index >= part.to {
-				continue
-			}
-			reason := &RejectedError{Code: rejection.GetCode(), Reason: rejection.GetReason()}
-			o.reject(part, index, reason)
-			rejections = append(rejections, reason)
-		}
-	}
-	events := 0
-	for len(o.flight) > 0 && o.flight[0].sequence <= ack.GetThroughSequence() {
-		part := o.flight[0]
-		o.flight = o.flight[1:]
-		events += part.events()
-		o.settle(part)
-	}
-	o.stats.Skipped += ack.GetSkipped()
-	o.stats.Acknowledged += uint64(max(events-len(rejections)-int(ack.GetSkipped()), 0))
-	o.nudge()
-	return rejections
-}
-
-// lost queues again what was in flight on a stream that ended.
-func (o *outbox) lost() {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	for _, part := range o.flight {
-		part.again()
-	}
-	o.queued = append(o.flight, o.queued...)
-	o.flight = nil
-}
-
-// refused does the same after the server said that something on the stream was wrong, and closes
-// in on what it was: every suspect is sent alone, one that fails alone is halved, and an event that
-// fails alone is rejected. The rejection is answered, if it came to that.
-func (o *outbox) refused(message string) *RejectedError {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	flight := o.flight
-	o.flight = nil
-	if len(flight) == 1 && flight[0].events() == 1 {
-		rejection := &RejectedError{Reason: message}
-		flight[0].again()
-		o.reject(flight[0], flight[0].from, rejection)
-		o.settle(flight[0])
-		return rejection
-	}
-	if len(flight) == 1 {
-		head, tail := flight[0].halves()
-		flight = []*part{head, tail}
-	}
-	for _, part := range flight {
-		part.again()
-		part.suspect = true
-	}
-	o.queued = append(flight, o.queued...)
-	return nil
-}
-
-// giveUp gives up everything that has no answer, counts it as dropped and says so.
-func (o *outbox) giveUp(cause error) error {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	o.seal()
-	parts := append(o.flight, o.queued...)
-	o.flight, o.queued = nil, nil
-	gaveUp := &UnacknowledgedError{Cause: cause}
-	for _, part := range parts {
-		gaveUp.Events += part.events()
-	}
-	for _, part := range parts {
-		part.again()
-		part.chunk.gaveUp = gaveUp
-		o.settle(part)
-	}
-	if gaveUp.Events == 0 {
-		return nil
-	}
-	o.stats.Dropped += uint64(gaveUp.Events)
-	return gaveUp
-}
-
 // close takes no more events, and has what is held sent at once. It tells whether it was open.
 func (o *outbox) close() bool {
 	o.mu.Lock()
@@ -378,18 +186,6 @@ func (o *outbox) empty() bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	return o.stats.Waiting == 0
-}
-
-func (o *outbox) welcomed(w *flowtrailv1.Welcome) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	room := int(w.GetMaxChunkBytes()) - chunkFrame
-	o.limits = limits{
-		chunkBytes:  room,
-		eventBytes:  min(int(w.GetMaxEventBytes()), room),
-		chunkEvents: int(w.GetMaxChunkEvents()),
-		unanswered:  int(w.GetMaxUnansweredChunks()),
-	}
 }
 
 // count changes the statistics.

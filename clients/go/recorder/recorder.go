@@ -5,6 +5,7 @@ import (
 	"errors"
 	"expvar"
 	"fmt"
+	"os"
 	"sync/atomic"
 	"time"
 
@@ -82,7 +83,20 @@ func (r *Recorder) Start() error {
 	}
 	r.client.Store(client)
 	newest.Store(r)
+	track(r.settings.Addresses[0])
 	return nil
+}
+
+// trackingVariable is what flow since 1.6.13 looks at when an instance begins: only when it is set do
+// steps hold what activities returned, and errors. The value means nothing to it.
+const trackingVariable = "FLOGO_FLOW_SM_ENDPOINT"
+
+// track sets it, unless somebody decided, with a value that is empty for no.
+func track(address string) {
+	if _, decided := os.LookupEnv(trackingVariable); !decided {
+		// It fails only for a name with a NUL or an equals sign.
+		_ = os.Setenv(trackingVariable, address)
+	}
 }
 
 func (r *Recorder) options() flowtrail.Options {
