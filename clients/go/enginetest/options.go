@@ -47,7 +47,7 @@ func parse(words []string) (options, error) {
 	flags := flag.NewFlagSet("enginetest", flag.ContinueOnError)
 	flags.StringVar(&options.recorder, "recorder", "none", "who records: "+strings.Join(recorders, ", "))
 	flags.StringVar(&options.address, "address", "localhost:9190", "the `host:port` it records to")
-	flags.StringVar(&options.scenario, "scenario", "all", "the `name` of one flow, or all: every flow in turn but ten")
+	flags.StringVar(&options.scenario, "scenario", "all", "the `name` of one flow, or all: every flow in turn but ten and dawdles")
 	flags.StringVar(&options.mode, "mode", "debugger", "what the engine records: debugger, step, off, full, snapshot")
 	flags.IntVar(&options.flows, "flows", 0, "how many flows to run; 0 runs each of the scenario once")
 	flags.IntVar(&options.concurrency, "concurrency", 4*runtime.NumCPU(), "flows at a time")

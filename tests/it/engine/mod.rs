@@ -6,7 +6,9 @@ mod faults;
 mod history;
 mod process;
 mod rows;
+mod starts;
 mod stored;
+mod switched;
 
 use std::{
     path::{Path, PathBuf},
