@@ -21,6 +21,7 @@ type options struct {
 	rate         float64
 	metricsEvery time.Duration
 	settings     settings
+	rerun        place
 	quiet        bool
 }
 
@@ -54,6 +55,7 @@ func parse(words []string) (options, error) {
 	flags.Float64Var(&options.rate, "rate", 0, "flows a second at most; 0 is no limit")
 	flags.DurationVar(&options.metricsEvery, "metrics-every", 0, "time between two lines of metrics; 0 is never")
 	flags.Var(options.settings, "setting", "`key=value` for the recorder's service; may be repeated")
+	flags.Var(&options.rerun, "rerun", "`instance@step`: run no scenario, but that instance again from that step on")
 	flags.BoolVar(&options.quiet, "quiet", false, "print the last line only")
 	if err := flags.Parse(words); err != nil {
 		return options, err

@@ -5,6 +5,7 @@ mod expected;
 mod faults;
 mod history;
 mod process;
+mod rerun;
 mod rows;
 mod starts;
 mod stored;
