@@ -17,6 +17,7 @@ import (
 	_ "github.com/project-flogo/flow"
 
 	_ "github.com/flowtrail/flowtrail/clients/go/enginetest/activity/echo"
+	_ "github.com/flowtrail/flowtrail/clients/go/enginetest/activity/pause"
 	_ "github.com/flowtrail/flowtrail/clients/go/enginetest/drive"
 	"github.com/flowtrail/flowtrail/clients/go/enginetest/restrecorder"
 	"github.com/flowtrail/flowtrail/clients/go/enginetest/watch"

@@ -46,6 +46,8 @@ func TestWrongFlagsAreNamed(t *testing.T) {
 		{"-scenario", "none"},
 		{"-concurrency", "0"},
 		{"-setting", "novalue"},
+		{"-rerun", "instance"},
+		{"-rerun", "instance@0"},
 		{"stray"},
 	} {
 		if _, err := parse(words); err == nil {

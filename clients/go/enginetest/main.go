@@ -65,7 +65,12 @@ func run(options options) error {
 	}
 	report.ready()
 	endReports := report.every(options.metricsEvery)
-	done := load.run(ctx)
+	var done done
+	if options.rerun.instance != "" {
+		done = rerun(options.address, options.rerun)
+	} else {
+		done = load.run(ctx)
+	}
 	stopping := time.Now()
 	if err := app.Stop(); err != nil {
 		stopError = errors.Join(err, stopError)

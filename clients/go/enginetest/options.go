@@ -21,6 +21,7 @@ type options struct {
 	rate         float64
 	metricsEvery time.Duration
 	settings     settings
+	rerun        place
 	quiet        bool
 }
 
@@ -47,13 +48,14 @@ func parse(words []string) (options, error) {
 	flags := flag.NewFlagSet("enginetest", flag.ContinueOnError)
 	flags.StringVar(&options.recorder, "recorder", "none", "who records: "+strings.Join(recorders, ", "))
 	flags.StringVar(&options.address, "address", "localhost:9190", "the `host:port` it records to")
-	flags.StringVar(&options.scenario, "scenario", "all", "the `name` of one flow, or all: every flow in turn but ten")
+	flags.StringVar(&options.scenario, "scenario", "all", "the `name` of one flow, or all: every flow in turn but ten and dawdles")
 	flags.StringVar(&options.mode, "mode", "debugger", "what the engine records: debugger, step, off, full, snapshot")
 	flags.IntVar(&options.flows, "flows", 0, "how many flows to run; 0 runs each of the scenario once")
 	flags.IntVar(&options.concurrency, "concurrency", 4*runtime.NumCPU(), "flows at a time")
 	flags.Float64Var(&options.rate, "rate", 0, "flows a second at most; 0 is no limit")
 	flags.DurationVar(&options.metricsEvery, "metrics-every", 0, "time between two lines of metrics; 0 is never")
 	flags.Var(options.settings, "setting", "`key=value` for the recorder's service; may be repeated")
+	flags.Var(&options.rerun, "rerun", "`instance@step`: run no scenario, but that instance again from that step on")
 	flags.BoolVar(&options.quiet, "quiet", false, "print the last line only")
 	if err := flags.Parse(words); err != nil {
 		return options, err

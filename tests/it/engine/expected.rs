@@ -14,7 +14,7 @@ const VALUES: &str = concat!(
 
 /// Task and status of each step; those of subflows begin with the subflow's name and id. A subflow that
 /// fails leaves a step without any change but that of the queue.
-const STEPS: [(&str, &str); 16] = [
+const STEPS: [(&str, &str); 17] = [
     (
         "succeeds",
         "note Started, note Completed, values Completed, answer Completed",
@@ -81,6 +81,11 @@ const STEPS: [(&str, &str); 16] = [
         "step1 Started, step1 Completed, step2 Completed, step3 Completed, step4 Completed, \
          step5 Completed, step6 Completed, step7 Completed, step8 Completed, step9 Completed, \
          answer Completed",
+    ),
+    (
+        "dawdles",
+        "wait1 Started, wait1 Completed, wait2 Completed, wait3 Completed, wait4 Completed, \
+         wait5 Completed, answer Completed",
     ),
 ];
 

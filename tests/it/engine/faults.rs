@@ -2,4 +2,5 @@
 //! it says is compared with the tables.
 
 mod crash;
+mod frozen;
 mod restarts;

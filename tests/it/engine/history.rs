@@ -53,9 +53,9 @@ const INSTANCES: &str = "
       select string_agg(taskname || ' ' || status, ', ' order by stepid::int) as tasks, count(*) as steps,
         max(stepid::int) as last
       from public.steps where steps.flowinstanceid = flowstate.flowinstanceid) as of_it
-    where userid = $1";
+    where userid = $1 and flowinput is not null";
 
-/// Every instance of `user`, by the number it was given.
+/// Every instance of `user` whose start is recorded, by the number it was given.
 pub(super) async fn instances(client: &Client, user: &str) -> BTreeMap<u64, Instance> {
     let mut instances = BTreeMap::new();
     for row in client.query(INSTANCES, &[&user]).await.unwrap() {
@@ -90,11 +90,13 @@ pub(super) async fn complete(client: &Client, user: &str, flows: u64) {
     }
 }
 
-/// Rows that stand for nothing an engine reported once: copies, and steps of no instance.
-pub(super) async fn copies(client: &Client) -> [i64; 4] {
+/// Rows that are not there when everything was reported and is kept once: copies of steps and of
+/// instances, irregular attempts, steps of no instance, instances without a start.
+pub(super) async fn copies(client: &Client) -> [i64; 5] {
     let sql = "select array[(select count(*) from flowtrail.past_steps), (select count(*) from flowtrail.past_flowstate),
       (select count(*) from flowtrail.attempts),
-      (select count(*) from public.steps where flowinstanceid not in (select flowinstanceid from public.flowstate))]";
+      (select count(*) from public.steps where flowinstanceid not in (select flowinstanceid from public.flowstate)),
+      (select count(*) from public.flowstate where flowinput is null)]";
     let counts: Vec<i64> = client.query_one(sql, &[]).await.unwrap().get(0);
-    counts.try_into().expect("four counts")
+    counts.try_into().expect("five counts")
 }

@@ -6,8 +6,11 @@ mod expected;
 mod faults;
 mod history;
 mod process;
+mod rerun;
 mod rows;
+mod starts;
 mod stored;
+mod switched;
 
 use std::{
     path::{Path, PathBuf},

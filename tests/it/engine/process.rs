@@ -120,11 +120,11 @@ impl Process {
         let stdout = child.stdout.take().expect("the pipe asked for above");
         let mut stderr = child.stderr.take().expect("the pipe asked for above");
         let heard = Arc::<Mutex<Heard>>::default();
-        let hears = Arc::clone(&heard);
+        let to = Arc::clone(&heard);
         Self {
             child,
             heard,
-            reader: std::thread::spawn(move || hear(stdout, &hears)),
+            reader: std::thread::spawn(move || hear(stdout, &to)),
             said: std::thread::spawn(move || {
                 let mut said = String::new();
                 stderr.read_to_string(&mut said).expect("UTF-8");

@@ -64,7 +64,7 @@ async fn same_rows(engine: Engine, mode: &str) {
 }
 
 /// Both recorders' rows of an instance.
-fn equal(key: &Key, rest: &Instance, ours: &Instance) {
+pub(super) fn equal(key: &Key, rest: &Instance, ours: &Instance) {
     assert_eq!(rest.steps.len(), ours.steps.len(), "{key:?}");
     let rows = |instance: &Instance| {
         let flow = std::iter::once(instance.flow.clone());
@@ -128,7 +128,7 @@ fn as_expected((flow, number): &Key, instance: &Instance, mode: &str) {
     assert_eq!(loads, wanted, "{flow}: how often its steps hold the cargo");
 }
 
-fn column<'a>(row: &'a Columns, name: &str) -> &'a str {
+pub(super) fn column<'a>(row: &'a Columns, name: &str) -> &'a str {
     let found = row.iter().find(|(column, _)| *column == name);
     found.map(|(_, value)| value.as_str()).expect("a column")
 }
