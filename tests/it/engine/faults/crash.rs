@@ -10,7 +10,7 @@ use tokio_postgres::Client;
 use super::super::{
     Engine,
     history::{self, TEN},
-    process::{Ended, Process},
+    process::{Ended, Line, Process},
 };
 use crate::support::{self, Program, eventually};
 
@@ -29,7 +29,7 @@ const WINDOW: Duration = Duration::from_millis(20 + 130);
 async fn start(program: &Program, user: &str, rate: &str, wait: &str) -> Process {
     let wait = format!("wait={wait}");
     let words = ["--scenario", TEN, "--flows", FLOWS, "--concurrency", "16"];
-    let more = ["--rate", rate, "--setting", &wait];
+    let more = ["--rate", rate, "--metrics-every", "5ms", "--setting", &wait];
     let words = [&words[..], &more].concat();
     Engine::Newest
         .start("flowtrail", user, program.address, &words)
@@ -123,41 +123,44 @@ async fn a_killed_engine_that_waits_for_ends_loses_no_flow_that_ended() {
 /// recorded all the same.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_had_reached_a_busy_server_is_recorded_when_the_engine_is_gone() {
-    /// More than the queue holds, and less than that and what a server takes in before it is read.
-    const FLOWS: usize = 40;
-    const QUEUE: usize = 256 << 10;
+    /// The queue holds less of it than it counts; what a stream may send ahead of its reader is as much
+    /// again.
+    const QUEUE: u64 = 256 << 10;
     let database = support::database().await;
     let queue = QUEUE.to_string();
     let words = "--max-chunk-bytes 64KiB --max-event-bytes 32KiB --queue-bytes";
     let mut flags: Vec<_> = words.split(' ').collect();
     flags.extend([&queue, "--database-url", &database.url]);
     let mut program = Program::serve(&flags).await;
+    let engine = start(&program, "acme", RATE, "none").await;
+    eventually("a stream", async || engine.metric("acknowledged") > 0).await;
     let mut other = database.client().await;
     let locked = other.transaction().await.unwrap();
     let lock = "lock table public.steps";
     locked.batch_execute(lock).await.unwrap();
-    let flows = FLOWS.to_string();
-    let words = [
-        "--scenario",
-        TEN,
-        "--flows",
-        &flows,
-        "--metrics-every",
-        "20ms",
-    ];
-    let words = [&words[..], &["--setting", "stopTimeout=1m"]].concat();
-    let mut engine = Engine::Newest
-        .start("flowtrail", "acme", program.address, &words)
-        .await;
-    engine.progress(FLOWS).await;
+    eventually("more than the queue holds", async || {
+        engine.metric("waiting_bytes") > QUEUE
+    })
+    .await;
     tokio::time::sleep(WINDOW).await;
-    let waiting = usize::try_from(engine.metric("waiting_bytes")).unwrap();
-    assert!(waiting > QUEUE, "{waiting} bytes wait for an answer");
-    engine.kill9().await;
+    let mut engine = engine.kill9().await;
     // the server has seen that it is gone
     tokio::time::sleep(WINDOW).await;
     locked.rollback().await.unwrap();
-    let flows = (0..FLOWS as u64).collect();
+    // what had ended when as much waited as the server surely had, and surely had not taken
+    let bound = QUEUE * 3 / 4..=QUEUE;
+    let within = |line: &Line| {
+        line.value["metrics"]["waiting_bytes"]
+            .as_u64()
+            .is_some_and(|bytes| bound.contains(&bytes))
+    };
+    let last = engine
+        .lines
+        .iter()
+        .rposition(within)
+        .expect("a line of metrics in time");
+    engine.lines.truncate(last);
+    let flows = engine.flows().map(|(_, number)| number).collect();
     recorded(&database.client().await, "acme", &flows).await;
     assert_eq!(program.terminate().await, Some(0));
 }
