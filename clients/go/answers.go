@@ -16,8 +16,7 @@ func (o *outbox) settle(p *part) {
 	if p.chunk.settle(p.events()) {
 		o.reuse(p.chunk)
 	}
-	close(o.room)
-	o.room = make(chan struct{})
+	o.grant()
 }
 
 // reuse keeps the memory of a chunk. What a broken connection may still be reading is left to the

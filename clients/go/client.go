@@ -55,7 +55,7 @@ func New(options Options) (*Client, error) {
 	ctx, stop := context.WithCancel(context.Background())
 	c := &Client{
 		options: options,
-		outbox:  newOutbox(options.Budget, options.FlushTime),
+		outbox:  newOutbox(options.Budget, options.OnFull, options.FlushTime),
 		told:    complaints{log: options.Log},
 		stop:    stop,
 		closing: make(chan struct{}),
@@ -77,9 +77,10 @@ func (c *Client) Record(ctx context.Context, event *flowtrailv1.Event) (Receipt,
 		return Receipt{}, nil
 	}
 	encoding := newEncoding(event)
+	var place *place
 	for {
-		receipt, room, err := c.outbox.add(encoding)
-		if err == nil && room == nil {
+		receipt, full, err := c.outbox.add(encoding, place)
+		if place = full; err == nil && place == nil {
 			receipt.client = c
 			return receipt, nil
 		}
@@ -90,17 +91,15 @@ func (c *Client) Record(ctx context.Context, event *flowtrailv1.Event) (Receipt,
 			c.told.rejected(rejection, slog.String("event", kind), slog.String("instance", instance))
 			return Receipt{}, err
 		}
-		if err == nil && c.options.OnFull == Drop {
-			err = ErrDropped
-		}
 		if err == nil {
 			select {
-			case <-room:
+			case <-place.ready:
 				continue
 			case <-ctx.Done():
 				err = ctx.Err()
 			}
 		}
+		c.outbox.leave(place)
 		c.outbox.count(func(s *Stats) { s.Recorded++; s.Dropped++ })
 		c.told.dropped(err)
 		return Receipt{}, err

@@ -27,6 +27,7 @@ type limits struct {
 // they were recorded: in flight, then queued, then the open chunk.
 type outbox struct {
 	budget    int
+	onFull    OnFull
 	flushTime time.Duration
 
 	mu     sync.Mutex
@@ -35,8 +36,8 @@ type outbox struct {
 	flight []*part
 	// Bytes charged, of all three.
 	used int
-	// Closed and replaced when room was made.
-	room   chan struct{}
+	// Those who wait for room.
+	line   []*place
 	closed bool
 	limits limits
 	stats  Stats
@@ -48,11 +49,11 @@ type outbox struct {
 	wake chan struct{}
 }
 
-func newOutbox(budget int, flushTime time.Duration) *outbox {
+func newOutbox(budget int, onFull OnFull, flushTime time.Duration) *outbox {
 	return &outbox{
 		budget:    budget,
+		onFull:    onFull,
 		flushTime: flushTime,
-		room:      make(chan struct{}),
 		wake:      make(chan struct{}, 1),
 	}
 }
@@ -70,12 +71,18 @@ func (o *outbox) charge(size int) int {
 	return min(encodedSize(size)+eventOverhead, o.budget)
 }
 
-// add takes an event. When there is no room it returns a
-// channel that is closed when some was made.
-func (o *outbox) add(event encoding) (Receipt, <-chan struct{}, error) {
+// add takes an event. Without room, where that is not an error, it answers with a place in the line
+// for some: call again with it when that is ready, or leave it.
+func (o *outbox) add(event encoding, waited *place) (Receipt, *place, error) {
 	size := event.bytes
 	o.mu.Lock()
 	defer o.mu.Unlock()
+	granted := waited != nil && waited.granted
+	if waited != nil {
+		o.giveBack(waited)
+		// What the event does not take after all is for the next.
+		defer o.grant()
+	}
 	if o.closed {
 		return Receipt{}, nil, ErrClosed
 	}
@@ -83,8 +90,11 @@ func (o *outbox) add(event encoding) (Receipt, <-chan struct{}, error) {
 		return Receipt{}, nil, tooLarge(size, most)
 	}
 	charge := o.charge(size)
-	if o.used > 0 && o.used+charge > o.budget {
-		return Receipt{}, o.room, nil
+	if !granted && (len(o.line) > 0 || !o.fits(charge)) {
+		if o.onFull == Drop {
+			return Receipt{}, nil, ErrDropped
+		}
+		return Receipt{}, o.stand(charge), nil
 	}
 	if o.open != nil && len(o.open.bytes)+encodedSize(size) > chunkBytes {
 		o.seal()
@@ -149,8 +159,10 @@ func (o *outbox) close() bool {
 		return false
 	}
 	o.closed = true
-	close(o.room)
-	o.room = make(chan struct{})
+	for _, waiting := range o.line {
+		close(waiting.ready)
+	}
+	o.line = nil
 	o.nudge()
 	return true
 }

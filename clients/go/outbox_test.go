@@ -61,7 +61,7 @@ func TestAnOutboxKeepsEveryEventInOrderUntilItsAnswer(t *testing.T) {
 			w := &world{
 				t:      t,
 				chance: rand.New(rand.NewPCG(seed, 0)),
-				outbox: newOutbox(1<<20, time.Millisecond),
+				outbox: newOutbox(1<<20, Wait, time.Millisecond),
 			}
 			w.connect()
 			for range 2000 {
@@ -114,7 +114,7 @@ func (w *world) add() {
 		event.GetStep().TaskName = proto.String("\xff")
 	}
 	encoded := proto.Size(event)
-	receipt, room, err := w.outbox.add(newEncoding(event))
+	receipt, room, err := w.outbox.add(newEncoding(event), nil)
 	var rejection *RejectedError
 	switch {
 	case errors.As(err, &rejection):
@@ -131,6 +131,7 @@ func (w *world) add() {
 		if used := w.outbox.counted().WaitingBytes; int(used)+w.outbox.charge(encoded) <= w.outbox.budget {
 			w.t.Fatalf("no room for %d bytes with %d used", encoded, used)
 		}
+		w.outbox.leave(room)
 		return
 	}
 	w.receipts = append(w.receipts, receipt)
