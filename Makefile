@@ -23,7 +23,7 @@ build: ## Build target/release/flowtrail
 
 .PHONY: test
 test: ## Check everything: format, lints, documentation, all tests; installs what is missing
-	@scripts/setup build lint go test-postgresql
+	@scripts/setup build lint go curl test-postgresql
 	$(MAKE) --no-print-directory lint
 	$(MAKE) --no-print-directory go-lint
 	$(CARGO) test --locked

@@ -57,7 +57,7 @@ fn build(name: &str, flags: &[&str], workspace: &str) -> PathBuf {
         .stdin(Stdio::null())
         .output()
         .unwrap_or_else(|error| {
-            panic!("go cannot be run, {error}: install Go 1.24 or newer, `make test` does it")
+            panic!("go cannot be run, {error}: install Go 1.24 or newer, https://go.dev/dl")
         });
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "go build: {said}");
