@@ -152,10 +152,16 @@ func (s *Server) Stop() {
 	s.process = nil
 }
 
-// Freeze makes the server fall silent without closing a connection, until Thaw.
+// Freeze makes the server fall silent without closing a connection, until Thaw. It returns when it is
+// silent: the system stops the threads one after the other.
 func (s *Server) Freeze() {
 	s.t.Helper()
 	s.signal(syscall.SIGSTOP)
+	for deadline := time.Now().Add(Patience); s.Ready(); time.Sleep(pause) {
+		if time.Now().After(deadline) {
+			s.t.Fatal("the server goes on although it was told to stop")
+		}
+	}
 }
 
 // Thaw lets a frozen server go on.
