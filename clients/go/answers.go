@@ -13,6 +13,8 @@ func (o *outbox) settle(p *part) {
 		o.used -= min(p.chunk.ends[index]-p.chunk.start(index)+eventOverhead, o.budget)
 	}
 	o.stats.Waiting -= uint64(p.events())
+	// Slices that once held the part must not hold its bytes.
+	p.message = nil
 	if p.chunk.settle(p.events()) {
 		o.reuse(p.chunk)
 	}

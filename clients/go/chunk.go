@@ -158,9 +158,6 @@ type Receipt struct {
 }
 
 func (r Receipt) answer() error {
-	if r.chunk == nil {
-		return nil
-	}
 	if rejection := r.chunk.rejections[r.index]; rejection != nil {
 		return rejection
 	}

@@ -114,3 +114,15 @@ func TestWhatIsRefusedAfterItsWaitLeavesItsRoom(t *testing.T) {
 		t.Error("the room is lost")
 	}
 }
+
+func TestWhatIsAnsweredHoldsNoBytes(t *testing.T) {
+	o, _ := full(t)
+	part, _ := o.next(1, time.Now())
+	if part == nil || len(part.message) == 0 {
+		t.Fatal("nothing to send")
+	}
+	o.acknowledge(&flowtrailv1.Ack{ThroughSequence: 1})
+	if part.message != nil || part.chunk.bytes != nil {
+		t.Error("its bytes are outside the budget now, and still held")
+	}
+}
