@@ -28,6 +28,9 @@ pub struct Config {
     /// The way in.
     #[command(flatten)]
     pub ingest: Ingest,
+    /// Where events go while the database is away.
+    #[command(flatten)]
+    pub spool: Spool,
     /// What may come in.
     #[command(flatten)]
     pub control: Control,
@@ -249,6 +252,21 @@ pub struct Ingest {
         action = clap::ArgAction::Set
     )]
     pub expose_recorder: bool,
+}
+
+/// Where events go while the database is away.
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Spool")]
+pub struct Spool {
+    /// Without a spool under --data-dir: while the database is away events wait in memory, and then their senders
+    #[arg(long, env = "FLOWTRAIL_NO_SPOOL")]
+    pub no_spool: bool,
+    /// How long a batch may wait for its commit before it goes to the spool, and everything after it
+    #[arg(long, value_name = "TIME", env = "FLOWTRAIL_SPOOL_AFTER", default_value = "2s", value_parser = duration)]
+    pub spool_after: Duration,
+    /// Bytes the spool may take on disk; when they are used up senders wait
+    #[arg(long, value_name = "SIZE", env = "FLOWTRAIL_SPOOL_BYTES", default_value = "10GiB", value_parser = bytes)]
+    pub spool_bytes: usize,
 }
 
 /// What may come in.

@@ -8,6 +8,8 @@
 //! 4. a [`lane`] fills a batch, writes it in one transaction and settles the parts;
 //! 5. the receipt is answered, `grpc` sends the ack, and the memory is free again.
 //!
+//! While the database is away a lane's batches go to the [`spool`], and from there back to the lanes.
+//!
 //! [`rest`] does the same for single events that Flogo's engines post; [`owners`] says which app a
 //! step without one is of, [`skipped`] tells the other servers of starts that were not recorded.
 //!
@@ -27,6 +29,7 @@ pub mod refusals;
 pub mod rest;
 pub mod row;
 pub mod skipped;
+pub mod spool;
 pub mod sweep;
 pub mod ticket;
 pub mod wire;

@@ -35,7 +35,7 @@ const PARTS: usize = 4096;
 pub struct Permit(OwnedSemaphorePermit);
 
 /// Encoded rows of one table and where they came from.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Rows {
     /// The rows, one after the other, in binary COPY format without header and trailer.
     pub bytes: Bytes,
@@ -44,7 +44,7 @@ pub struct Rows {
 }
 
 /// Where a row ends and what it was.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Mark {
     /// Position behind the row's last byte.
     pub end: u32,
@@ -99,6 +99,22 @@ pub struct Load {
     pub app: Option<Arc<App>>,
 }
 
+/// The parts that wait for one lane.
+#[derive(Debug)]
+pub struct Inbox(mpsc::Receiver<Part>);
+
+impl Inbox {
+    /// The next part; none when no [`Intake`] is left and nothing waits. Cancel safe.
+    pub async fn recv(&mut self) -> Option<Part> {
+        self.0.recv().await
+    }
+
+    /// The next part, if one waits.
+    pub fn try_recv(&mut self) -> Option<Part> {
+        self.0.try_recv().ok()
+    }
+}
+
 /// Cheap handle on the way in. As long as there is one the lanes go on.
 #[derive(Clone, Debug)]
 pub struct Intake {
@@ -123,7 +139,7 @@ pub struct Unsettled;
 pub struct Closed;
 
 /// An intake of `bytes` for `lanes` lanes, and what each lane reads.
-pub fn queue(lanes: usize, bytes: usize) -> (Intake, Vec<mpsc::Receiver<Part>>) {
+pub fn queue(lanes: usize, bytes: usize) -> (Intake, Vec<Inbox>) {
     let (senders, receivers): (Vec<_>, Vec<_>) = (0..lanes).map(|_| mpsc::channel(PARTS)).unzip();
     let intake = Intake {
         lanes: senders.into(),
@@ -133,7 +149,7 @@ pub fn queue(lanes: usize, bytes: usize) -> (Intake, Vec<mpsc::Receiver<Part>>) 
             waiting: Arc::default(),
         },
     };
-    (intake, receivers)
+    (intake, receivers.into_iter().map(Inbox).collect())
 }
 
 impl Intake {

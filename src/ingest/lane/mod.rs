@@ -31,10 +31,7 @@ mod write;
 use std::{ops::Range, sync::Arc, time::Duration};
 
 use backon::{BackoffBuilder as _, ExponentialBackoff, ExponentialBuilder};
-use tokio::{
-    sync::mpsc,
-    time::{Instant, timeout_at},
-};
+use tokio::time::{Instant, timeout_at};
 
 use batch::{Batch, Fate};
 use bisect::Bisect;
@@ -45,7 +42,7 @@ use write::{Way, Written};
 pub use standing::{Standing, Trouble};
 pub use tell::Tell;
 
-use super::{metrics::Metrics, queue::Part};
+use super::{metrics::Metrics, queue::Inbox};
 use crate::{
     config,
     control::Toggles,
@@ -85,7 +82,7 @@ pub struct Options {
 #[derive(Debug)]
 pub struct Lane {
     number: usize,
-    parts: mpsc::Receiver<Part>,
+    parts: Inbox,
     options: Options,
     line: Line,
     staged_batches: u32,
@@ -95,7 +92,7 @@ pub struct Lane {
 
 impl Lane {
     /// Lane `number`, which writes what comes through `parts`.
-    pub fn new(number: usize, parts: mpsc::Receiver<Part>, options: Options) -> Self {
+    pub fn new(number: usize, parts: Inbox, options: Options) -> Self {
         let line = Line::new(number, options.connector.clone(), options.database.clone());
         Self {
             number,
@@ -129,9 +126,9 @@ impl Lane {
         let deadline = Instant::now() + limits.linger;
         while batch.rows() < limits.batch_rows && batch.bytes() < limits.batch_bytes {
             let part = match self.parts.try_recv() {
-                Ok(part) => part,
-                Err(_) if limits.linger.is_zero() => return,
-                Err(_) => match timeout_at(deadline, self.parts.recv()).await {
+                Some(part) => part,
+                None if limits.linger.is_zero() => return,
+                None => match timeout_at(deadline, self.parts.recv()).await {
                     Ok(Some(part)) => part,
                     Ok(None) | Err(_) => return,
                 },
