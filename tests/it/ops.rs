@@ -28,6 +28,7 @@ fn probe() -> (Arc<Mutex<Readiness>>, Probe) {
         ready: true,
         reason: None,
         database: "up".into(),
+        spooled_events: Some(3),
         toggles_age: Duration::from_millis(250),
     }));
     let seen = Arc::clone(&readiness);
