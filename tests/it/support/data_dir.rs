@@ -2,7 +2,10 @@
 
 use std::{
     path::PathBuf,
-    sync::atomic::{AtomicU32, Ordering},
+    sync::{
+        LazyLock,
+        atomic::{AtomicU32, Ordering},
+    },
 };
 
 use super::watchdog::Watchdog;
@@ -33,4 +36,24 @@ impl DataDir {
     pub(crate) fn text(&self) -> String {
         self.path.display().to_string()
     }
+}
+
+/// Where the data directories are of services that are given none; it goes with the test process.
+static ROOT: LazyLock<(PathBuf, Watchdog)> = LazyLock::new(|| {
+    let root = PathBuf::from(format!("/tmp/flowtrail-it-data-{}", std::process::id()));
+    std::fs::create_dir_all(&root).expect("/tmp is writable");
+    let watchdog = Watchdog::new(r#"rm -rf "$1""#, &[&root.to_string_lossy()]);
+    (root, watchdog)
+});
+
+/// `flags`, and unless they say where, a data directory of its own for a service with a spool.
+pub(super) fn with_data_dir(flags: &[&str]) -> Vec<String> {
+    static NUMBER: AtomicU32 = AtomicU32::new(0);
+    let mut flags: Vec<_> = flags.iter().map(ToString::to_string).collect();
+    if !flags.iter().any(|flag| flag == "--data-dir") {
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        let path = ROOT.0.join(number.to_string());
+        flags.extend(["--data-dir".into(), path.display().to_string()]);
+    }
+    flags
 }
