@@ -46,14 +46,19 @@ static ROOT: LazyLock<(PathBuf, Watchdog)> = LazyLock::new(|| {
     (root, watchdog)
 });
 
-/// `flags`, and unless they say where, a data directory of its own for a service with a spool.
+/// `flags`, and unless they say where, a data directory of its own. Unless they say when, batches go to
+/// the spool only after a time that no test waits: a busy machine must not make a detour of a commit.
 pub(super) fn with_data_dir(flags: &[&str]) -> Vec<String> {
     static NUMBER: AtomicU32 = AtomicU32::new(0);
-    let mut flags: Vec<_> = flags.iter().map(ToString::to_string).collect();
-    if !flags.iter().any(|flag| flag == "--data-dir") {
+    let given = |wanted: &[&str]| flags.iter().any(|flag| wanted.contains(flag));
+    let mut all: Vec<_> = flags.iter().map(ToString::to_string).collect();
+    if !given(&["--data-dir"]) {
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         let path = ROOT.0.join(number.to_string());
-        flags.extend(["--data-dir".into(), path.display().to_string()]);
+        all.extend(["--data-dir".into(), path.display().to_string()]);
     }
-    flags
+    if !given(&["--spool-after", "--no-spool"]) {
+        all.extend(["--spool-after".into(), "1m".into()]);
+    }
+    all
 }
