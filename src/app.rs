@@ -130,6 +130,10 @@ async fn assemble(
         Some(embedded) => embedded.connector(),
         None => Connector::configured(&config.database)?.context("no database is configured")?,
     };
+    let last = CancellationToken::new();
+    if let Some(lookout) = connector.lookout() {
+        lifecycle.spawn(lookout.run(last.clone()));
+    }
     prepare(&connector, config, embedded.is_some()).await?;
     let pool = pg::pool(&connector, &config.database);
 
@@ -145,7 +149,7 @@ async fn assemble(
         pool: pool.clone(),
         toggles: toggles.clone(),
         lifecycle,
-        last: CancellationToken::new(),
+        last,
     };
     let way_in = base.way_in(&mut registry);
     let way_out = base.way_out(&way_in);
@@ -179,6 +183,7 @@ async fn prepare(connector: &Connector, config: &Config, ours: bool) -> anyhow::
     let client = connector.connect("start", |_| ()).await?;
     let state = migrate::state(&client).await?;
     let connections = config.database.pool_size + config.ingest.lanes + 2;
+    let connections = connections + usize::from(connector.lookout().is_some());
     match state {
         State::Empty => {
             migrate::migrate(connector, |line| tracing::info!("{line}")).await?;
