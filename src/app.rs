@@ -148,6 +148,10 @@ async fn assemble(
         Some(embedded) => embedded.connector(),
         None => Connector::configured(&config.database)?.context("no database is configured")?,
     };
+    let last = CancellationToken::new();
+    if let Some(lookout) = connector.lookout() {
+        lifecycle.spawn(lookout.run(last.clone()));
+    }
     let origin = Origin::find(&connector, config, embedded.is_some()).await?;
     let pool = pg::pool(&connector, &config.database);
 
@@ -155,7 +159,6 @@ async fn assemble(
     pg::metrics::register(&mut registry, &pool);
     let control_metrics = control::Metrics::register(&mut registry);
     let (toggles, listener) = origin.toggles(&connector, config, control_metrics).await?;
-    let last = CancellationToken::new();
     let (spool, reader) = match origin.spool(config, &toggles, lifecycle, &last).await? {
         Some((spool, reader)) => (Some(spool), Some(reader)),
         None => (None, None),

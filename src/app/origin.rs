@@ -55,6 +55,7 @@ impl Origin {
             state => anyhow::ensure!(state.usable(), "{state}"),
         }
         let connections = config.database.pool_size + config.ingest.lanes + 2;
+        let connections = connections + usize::from(connector.lookout().is_some());
         report(pg::check(connector, connections).await?)?;
         let identity = migrate::identity(&client).await?;
         Ok(Self::Here(identity))

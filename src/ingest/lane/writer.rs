@@ -23,8 +23,8 @@ const STAGED_BATCHES: u32 = 100;
 const DEADLOCKS: usize = 3;
 /// How long the registration of apps may take, and how long a failed one is not tried again.
 const REGISTRATION: Duration = Duration::from_secs(1);
-/// The longest pause between two tries.
-const PAUSE: Duration = Duration::from_secs(2);
+/// The longest pause between two tries; chance makes it up to twice as long.
+const PAUSE: Duration = Duration::from_secs(1);
 
 /// When a batch is left although some of its rows are not decided.
 #[derive(Clone, Copy, Debug)]
