@@ -5,13 +5,12 @@ use std::sync::Arc;
 use super::{Base, way_in::WayIn};
 use crate::{
     ingest::erase::Eraser,
-    proto::history_server::HistoryServer,
     query::{self, History, rest::stream, watch::Watch},
 };
 
 /// The open way out.
 pub(super) struct WayOut {
-    pub(super) history: HistoryServer<query::grpc::Service>,
+    pub(super) history: query::grpc::Server,
     pub(super) rest: axum::Router,
 }
 

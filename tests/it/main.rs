@@ -21,6 +21,7 @@ mod migrate;
 mod noise;
 mod ops;
 mod oracle;
+mod pending;
 mod pg_connect;
 mod plan;
 mod program;
