@@ -13,6 +13,7 @@ mod engine;
 mod faults;
 mod fixtures;
 mod flogo_config;
+mod fuzz;
 mod history;
 mod lane;
 mod live;
