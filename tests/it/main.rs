@@ -33,6 +33,7 @@ mod reflection;
 mod refusals;
 mod rest;
 mod server;
+mod spool;
 mod statements;
 mod support;
 mod tls;
