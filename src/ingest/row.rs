@@ -2,6 +2,10 @@
 //! as the lanes' staging table wants it. `sql/ingest/stage.sql` and the COPY statements list the
 //! same columns in the same order.
 
+mod columns;
+
+pub use columns::{Column, columns};
+
 use crate::{
     event::{FlowEnd, FlowStart, Micros, Step},
     pg::binary,
