@@ -124,7 +124,9 @@ impl Lane {
     async fn fill(&mut self, batch: &mut Batch) {
         let limits = &self.options.ingest;
         let deadline = Instant::now() + limits.linger;
-        while batch.rows() < limits.batch_rows && batch.bytes() < limits.batch_bytes {
+        while batch.rows() < self.parts.fair(limits.batch_rows)
+            && batch.bytes() < self.parts.fair(limits.batch_bytes)
+        {
             let part = match self.parts.try_recv() {
                 Some(part) => part,
                 None if limits.linger.is_zero() => return,
