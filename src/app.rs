@@ -138,6 +138,14 @@ struct Base<'a> {
     last: CancellationToken,
 }
 
+impl Base<'_> {
+    /// Events that were taken and are not in the tables yet.
+    fn pending(&self) -> impl Fn() -> u64 + Send + Sync + 'static {
+        let spool = self.spool.clone();
+        move || spool.as_ref().map_or(0, Spool::pending)
+    }
+}
+
 async fn assemble(
     config: &Config,
     embedded: Option<&embedded::Kept>,

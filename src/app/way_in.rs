@@ -84,7 +84,7 @@ impl Base<'_> {
 
         let limits = Arc::new(config.ingest.clone());
         let refusals = Refusals::new(metrics.clone());
-        let eraser = Eraser::new(self.pool.clone(), intake.clone());
+        let eraser = Eraser::new(self.pool.clone(), intake.clone()).with_pending(self.pending());
         let probe = probe(
             intake.budget().clone(),
             standing,
