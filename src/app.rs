@@ -5,6 +5,7 @@
 //! servers return, and what only serves the lanes (toggles, sweep, database) ends last.
 
 mod doors;
+pub mod drain;
 mod kept;
 mod origin;
 mod way_in;
