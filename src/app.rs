@@ -5,6 +5,7 @@
 //! servers return, and what only serves the lanes (toggles, sweep, database) ends last.
 
 mod doors;
+pub mod drain;
 mod kept;
 mod origin;
 mod way_in;
@@ -125,14 +126,6 @@ impl Running {
     }
 }
 
-impl Base<'_> {
-    /// Events that were taken and are not in the tables yet.
-    fn pending(&self) -> impl Fn() -> u64 + Clone + Send + Sync + 'static {
-        let spool = self.spool.clone();
-        move || spool.as_ref().map_or(0, Spool::pending)
-    }
-}
-
 /// What both ways stand on.
 struct Base<'a> {
     config: &'a Config,
@@ -144,6 +137,14 @@ struct Base<'a> {
     lifecycle: &'a Lifecycle,
     /// Ends what serves the lanes, once they have ended.
     last: CancellationToken,
+}
+
+impl Base<'_> {
+    /// Events that were taken and are not in the tables yet.
+    fn pending(&self) -> impl Fn() -> u64 + Send + Sync + 'static {
+        let spool = self.spool.clone();
+        move || spool.as_ref().map_or(0, Spool::pending)
+    }
 }
 
 async fn assemble(

@@ -157,7 +157,7 @@ fn probe(budget: Budget, standing: Arc<Standing>, toggles: Toggles, spool: Optio
             });
         let database = match trouble {
             Some(trouble) => format!("down: {}", trouble.class),
-            None if toggles_age > STALE => "down: silence".to_owned(),
+            None if toggles_age > STALE || !toggles.are_read() => "down: silence".to_owned(),
             None => "up".to_owned(),
         };
         Readiness {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::{Base, way_in::WayIn};
 use crate::{
     ingest::erase::Eraser,
-    query::{self, History, rest::stream, watch::Watch},
+    query::{self, History, Pending, rest::stream, watch::Watch},
 };
 
 /// The open way out.
@@ -26,7 +26,7 @@ impl Base<'_> {
             let contents = tell.contents.clone();
             stream::Steps::new(contents, self.pool.clone(), clients, lifecycle.clone())
         });
-        let pending = query::Pending::new(self.pending());
+        let pending = Pending::new(self.pending());
         let history = History::new(self.pool.clone()).with_pending(pending);
         WayOut {
             rest: query::rest::routes(history.clone()).merge(stream::routes(steps)),

@@ -30,9 +30,11 @@ pub fn matches(words: impl IntoIterator<Item = OsString>) -> anyhow::Result<(Com
     };
     let command = Cli::command();
     let matches = understand(&command);
-    let Some((name, given)) = matches.subcommand() else {
-        return Ok((command, matches));
-    };
+    let (mut names, mut given) = (Vec::new(), &matches);
+    while let Some((name, inner)) = given.subcommand() {
+        names.push(name);
+        given = inner;
+    }
     let path = given.try_get_one::<PathBuf>("flogo_config");
     let Ok(Some(path)) = path else {
         return Ok((command, matches));
@@ -63,16 +65,31 @@ pub fn matches(words: impl IntoIterator<Item = OsString>) -> anyhow::Result<(Com
         let group = TOGETHER.iter().find(|group| group.contains(id));
         !group.is_some_and(|group| group.iter().any(|id| given_by_hand(id)))
     });
-    let command = command.mut_subcommand(name, |mut command| {
+    let change = |mut command: Command| {
         for (id, value) in options {
             if command.get_arguments().any(|option| option.get_id() == id) {
                 command = command.mut_arg(id, |option| option.default_value(value));
             }
         }
         command
-    });
+    };
+    let command = within(command, &names, Box::new(change));
     let matches = understand(&command);
     Ok((command, matches))
+}
+
+/// The command with a change of the one that `names` lead to.
+fn within(
+    command: Command,
+    names: &[&str],
+    change: Box<dyn FnOnce(Command) -> Command + '_>,
+) -> Command {
+    match names {
+        [] => change(command),
+        [name, inner @ ..] => {
+            command.mut_subcommand(name, |command| within(command, inner, change))
+        }
+    }
 }
 
 /// What the file says.

@@ -27,6 +27,7 @@ pub mod rows;
 pub mod serve;
 pub mod show;
 pub mod snapshot;
+pub mod spool;
 pub mod step;
 pub mod steps;
 pub mod stream;
@@ -97,6 +98,7 @@ commands! {
     Tail => tail,
     Rerun => rerun,
     Record => record,
+    Spool => spool,
     Completions => completions,
 }
 

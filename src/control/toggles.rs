@@ -36,6 +36,8 @@ struct Shared {
     /// Some stored decision is not the default's.
     divided: AtomicBool,
     generation: watch::Sender<u64>,
+    /// The table was read at least once.
+    read: AtomicBool,
     /// When the newest good load began: what was committed before it is in the snapshot.
     loaded: watch::Sender<Instant>,
     hint: Notify,
@@ -58,6 +60,7 @@ impl Toggles {
                 divided: AtomicBool::new(snapshot.divides(default)),
                 snapshot: ArcSwap::from_pointee(snapshot),
                 generation: watch::Sender::new(0),
+                read: AtomicBool::new(false),
                 loaded: watch::Sender::new(Instant::now()),
                 hint: Notify::new(),
                 written: Mutex::default(),
@@ -100,6 +103,12 @@ impl Toggles {
     #[must_use]
     pub fn apps(&self) -> Vec<App> {
         self.shared.snapshot.load().apps()
+    }
+
+    /// Whether this process has read the table; until then what an earlier one kept is in force.
+    #[must_use]
+    pub fn are_read(&self) -> bool {
+        self.shared.read.load(Ordering::Acquire)
     }
 
     /// Time since the newest good read of the table began; since the start when there was none.
@@ -173,6 +182,7 @@ impl Toggles {
         shared.metrics.reloads.inc();
         shared.metrics.age.restart(began);
         shared.loaded.send_replace(began);
+        shared.read.store(true, Ordering::Release);
         if changed {
             shared.generation.send_modify(|generation| *generation += 1);
         }

@@ -16,7 +16,12 @@ pub(super) fn split(text: &str) -> Result<Words, String> {
         .find_map(|scheme| text.strip_prefix(scheme))
     {
         Some(rest) => url(rest),
-        None if text.contains("://") => {
+        // behind the first `=` it may be part of a password
+        None if text
+            .split('=')
+            .next()
+            .is_some_and(|first| first.contains("://")) =>
+        {
             Err("it must begin with postgresql:// or be words like host=... dbname=...".to_owned())
         }
         None => pairs(text),
@@ -150,6 +155,7 @@ mod tests {
         check("host=a  dbname = b ", "host=a|dbname=b");
         check(r"password='it\'s a \\' user=u", r"password=it's a \|user=u");
         check("password='' user=u", "password=|user=u");
+        check("host=a password='b://c'", "host=a|password=b://c");
         check(r"options=-c\ lock_timeout=5s", "options=-c lock_timeout=5s");
     }
 

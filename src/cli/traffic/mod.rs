@@ -22,6 +22,9 @@ use crate::{
     proto::{Event, Hello, event::Kind},
 };
 
+/// Letters of a text of a file that an error shows.
+const SHOWN: usize = 40;
+
 /// Everything one file holds.
 #[derive(Clone, Debug, Default)]
 pub struct Traffic {
@@ -118,12 +121,14 @@ impl Streams {
 impl Reader {
     fn line(&mut self, line: u64, text: &str) -> Result<(), String> {
         let request: Request = serde_json::from_str(text).map_err(|error| {
+            // what it has against a text holds the text
+            let error = excerpt(&error.to_string(), 3 * SHOWN);
             format!("not a request {{\"method\",\"path\",\"body\"}} of three texts: {error}")
         })?;
         if request.method != "POST" {
             return Err(format!(
                 "method: has to be POST, is {}",
-                excerpt(&request.method)
+                excerpt(&request.method, SHOWN)
             ));
         }
         let body = Bytes::from(request.body);
@@ -142,7 +147,7 @@ impl Reader {
             other => {
                 return Err(format!(
                     "path: has to be /v1/instances/start, end, steps or snapshot, is {}",
-                    excerpt(other)
+                    excerpt(other, SHOWN)
                 ));
             }
         };
@@ -196,7 +201,7 @@ impl Reader {
                             "{name}:{}: flowId: no start or end of instance `{}` in the file says \
                              which app it is of; name it with --user and --app",
                             event.line,
-                            excerpt(&id)
+                            excerpt(&id, SHOWN)
                         )));
                     }
                 },

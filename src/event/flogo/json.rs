@@ -11,6 +11,9 @@ use serde_json::value::RawValue;
 use super::Time;
 use crate::event::excerpt;
 
+/// Letters of a key or a value that an error shows.
+const SHOWN: usize = 40;
+
 /// Why a body cannot be taken.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{}{problem}", if field.is_empty() { String::new() } else { format!("{field}: ") })]
@@ -32,9 +35,9 @@ impl Invalid {
     /// The same failure, seen from the object that `key` is a field of.
     fn under(mut self, key: &str) -> Self {
         if self.field.is_empty() {
-            self.field = excerpt(key);
+            self.field = excerpt(key, SHOWN);
         } else {
-            self.field = format!("{}.{}", excerpt(key), self.field);
+            self.field = format!("{}.{}", excerpt(key, SHOWN), self.field);
         }
         self
     }
@@ -197,7 +200,7 @@ impl<'a> Object<'a> {
             .map(|(name, value)| match name.parse() {
                 Ok(number) => Ok((number, value)),
                 Err(_) => Err(Invalid::new(
-                    format!("{key}.{}", excerpt(&name)),
+                    format!("{key}.{}", excerpt(&name, SHOWN)),
                     "the key has to be a whole number in quotes",
                 )),
             })
@@ -232,7 +235,7 @@ fn object(raw: &RawValue) -> Read<Option<Object<'_>>> {
 }
 
 fn wrong(expected: &str, raw: &RawValue) -> Invalid {
-    let shown = excerpt(raw.get());
+    let shown = excerpt(raw.get(), SHOWN);
     Invalid::new("", format!("has to be {expected}, is {shown}"))
 }
 

@@ -163,7 +163,7 @@ impl fmt::Display for Failure {
                 }
                 None => error.to_string().into(),
             },
-            Self::Silence(time) => format!("no answer for {} s", time.as_secs()).into(),
+            Self::Silence(time) => format!("no answer for {:.1} s", time.as_secs_f32()).into(),
             Self::Doubtful => "the commit was not confirmed by a synchronous standby".into(),
             Self::Elsewhere => "this is another database".into(),
             Self::Schema => "the schema's version does not go with this program".into(),

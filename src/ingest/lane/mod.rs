@@ -249,7 +249,12 @@ impl Lane {
             ..
         } = self;
         let Some(detour) = detour.as_ref() else {
-            return;
+            // Nobody takes events: what cannot be written stays where it is.
+            tokio::select! {
+                _ = writer.store(&mut batch, &mut work, Until::Decided) => {}
+                _ = inbox.recv() => return,
+            }
+            return self.committed(batch).await;
         };
         {
             let mut writing = pin!(writer.store(&mut batch, &mut work, Until::Decided));

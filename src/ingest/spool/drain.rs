@@ -2,7 +2,8 @@
 //! finished once it is in the tables.
 //!
 //! A record is handed over like a chunk: with a ticket, within the budget, as an app of its own among
-//! the others. Its rows go to the lanes of today, which may be more or fewer than when it was
+//! the others, and with at most a quarter of it: what lanes were given waits for the database however
+//! long, and must not keep live events out of the spool. Its rows go to the lanes of today, which may be more or fewer than when it was
 //! spooled. The lanes decide when: while the database is away, what they were given first is the
 //! probe, and nothing else moves.
 
@@ -20,6 +21,8 @@ use crate::ingest::{
 
 /// Parts that may wait in front of a lane.
 const PARTS: usize = 64;
+/// The part of the budget that may be drained at once: one in so many.
+const SHARE: usize = 4;
 /// The pause after the disk refused.
 const PAUSE: Duration = Duration::from_secs(1);
 
@@ -30,6 +33,8 @@ pub struct Drain {
     lanes: Vec<mpsc::Sender<Part>>,
     budget: Budget,
     flights: VecDeque<Flight>,
+    /// Bytes of these.
+    flying: usize,
     /// Read, waiting for room.
     ready: Option<(u64, Record)>,
 }
@@ -38,6 +43,7 @@ pub struct Drain {
 #[derive(Debug)]
 struct Flight {
     sequence: u64,
+    bytes: usize,
     record: Record,
     receipt: Receipt,
 }
@@ -50,6 +56,7 @@ pub fn drain(reader: Reader, lanes: usize, budget: Budget) -> (Drain, Vec<mpsc::
         lanes,
         budget,
         flights: VecDeque::new(),
+        flying: 0,
         ready: None,
     };
     (drain, receivers)
@@ -67,19 +74,24 @@ impl Drain {
     }
 
     async fn drain(&mut self) {
+        let holder = Holder::drain();
         loop {
             let waiting = self.ready.as_ref().map(|(_, record)| charge(record));
+            let bytes = waiting.unwrap_or_default();
+            let fits = self.flying == 0 || self.flying + bytes <= self.budget.limit_bytes() / SHARE;
             tokio::select! {
                 biased;
                 answer = answer(&mut self.flights), if !self.flights.is_empty() => {
                     let Some(flight) = self.flights.pop_front() else { continue };
                     let Ok(outcome) = answer else { return };
+                    self.flying -= flight.bytes;
                     self.finish(flight, outcome).await;
                 }
-                permit = room(&self.budget, waiting), if waiting.is_some() => {
+                permit = self.budget.room(&holder, bytes), if waiting.is_some() && fits => {
                     let Some((sequence, record)) = self.ready.take() else { continue };
                     let Ok(receipt) = self.hand_over(&record, permit).await else { return };
-                    self.flights.push_back(Flight { sequence, record, receipt });
+                    self.flying += bytes;
+                    self.flights.push_back(Flight { sequence, bytes, record, receipt });
                 }
                 read = self.reader.next(), if waiting.is_none() => match read {
                     Ok(record) => self.ready = Some(record),
@@ -144,12 +156,6 @@ async fn answer(flights: &mut VecDeque<Flight>) -> Result<Outcome, Lost> {
         Some(flight) => flight.receipt.answer().await,
         None => std::future::pending().await,
     }
-}
-
-async fn room(budget: &Budget, bytes: Option<usize>) -> Permit {
-    budget
-        .room(&Holder::drain(), bytes.unwrap_or_default())
-        .await
 }
 
 /// Memory of a record that lanes have: usually one part.

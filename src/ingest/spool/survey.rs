@@ -127,6 +127,14 @@ pub fn survey(dir: &Path) -> Result<Survey, Error> {
     Ok(survey)
 }
 
+/// Whether a service uses the spool in `dir` now, and its process id if it says so.
+///
+/// # Errors
+/// When the lock cannot be looked at.
+pub fn holder(dir: &Path) -> Result<Option<Option<u32>>, Error> {
+    Place::holder(dir)
+}
+
 /// None of a file that was deleted meanwhile.
 fn present<T>(read: io::Result<T>) -> io::Result<Option<T>> {
     match read {

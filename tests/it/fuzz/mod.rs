@@ -29,6 +29,16 @@ const CASES: u32 = 2_000;
 /// An input that takes longer than this hangs.
 const HANG: Duration = Duration::from_mins(1);
 
+fn config() -> Config {
+    let default = Config::default();
+    Config {
+        cases: default.cases.max(CASES),
+        // what failed becomes a file of the corpus, or a test
+        failure_persistence: None,
+        ..default
+    }
+}
+
 /// A change of an input.
 #[derive(Clone, Debug)]
 enum Edit {
@@ -172,13 +182,7 @@ fn tries(
     }
     let seeds: Vec<_> = corpus.iter().map(|(_, input)| input.clone()).collect();
     let seeds: Vec<_> = seeds.into_iter().chain(more).collect();
-    let default = Config::default();
-    let mut runner = TestRunner::new(Config {
-        cases: default.cases.max(CASES),
-        // what failed becomes a file of the corpus
-        failure_persistence: None,
-        ..default
-    });
+    let mut runner = TestRunner::new(config());
     let edits = (any::<Index>(), prop::collection::vec(edit(words), 0..6));
     let strategy = prop_oneof![
         8 => edits.prop_map(|(seed, edits)| (Some(seed), edits, Vec::new())),

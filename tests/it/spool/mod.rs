@@ -13,7 +13,7 @@ use tokio_postgres::Client;
 use crate::support::{self, Program};
 
 /// Batches go to the spool soon, so that tests are short.
-const SOON: [&str; 2] = ["--spool-after", "200ms"];
+const SOON: [&str; 2] = ["--spool-after", "1s"];
 
 /// An ack of `events` events with this durability.
 #[track_caller]
