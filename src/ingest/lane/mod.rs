@@ -173,7 +173,8 @@ impl Lane {
             Retry::Backoff | Retry::Never => None,
         };
         self.options.standing.report(self.number, failure, remedy);
-        tokio::time::sleep(pauses.next().unwrap_or(PAUSE)).await;
+        let pause = pauses.next().unwrap_or(PAUSE);
+        self.options.connector.pause(pause).await;
     }
 
     /// Writes `rows` in one transaction, the optimistic way when nothing speaks against it, and the

