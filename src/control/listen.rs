@@ -121,7 +121,8 @@ impl Listener {
                 Err(error) => {
                     self.failed(&error, failing_since.is_none());
                     failing_since.get_or_insert(began);
-                    sleep(pauses.next().unwrap_or(PAUSE)).await;
+                    let pause = pauses.next().unwrap_or(PAUSE);
+                    self.connector.pause(pause).await;
                 }
             }
         }

@@ -13,7 +13,10 @@ use std::{
 };
 
 use futures_util::{StreamExt as _, stream::FuturesUnordered};
-use tokio::{task::JoinHandle, time::sleep};
+use tokio::{
+    task::JoinHandle,
+    time::{sleep, timeout},
+};
 use tokio_postgres::{AsyncMessage, Client};
 use tokio_postgres_rustls::MakeRustlsConnect;
 use tokio_util::sync::CancellationToken;
@@ -146,6 +149,12 @@ impl Connector {
         wanted.then(|| Lookout::new(self.clone()))
     }
 
+    /// Waits for `pause`, and no longer once the [`Lookout`] has found another primary: the pause
+    /// between two tries.
+    pub async fn pause(&self, pause: Duration) {
+        self.0.hosts.pause(pause).await;
+    }
+
     pub(super) fn hosts(&self) -> &Hosts {
         &self.0.hosts
     }
@@ -260,7 +269,7 @@ impl Connector {
             };
             Ok(((client, line, ended), standing))
         };
-        let outcome = match tokio::time::timeout(patience, attempt).await {
+        let outcome = match timeout(patience, attempt).await {
             Ok(outcome) => {
                 outcome.map_err(|error: tokio_postgres::Error| Refusal::read(target, &error))
             }

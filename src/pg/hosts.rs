@@ -8,12 +8,16 @@
 use std::{
     collections::HashMap,
     sync::{Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
 };
 
-use tokio::sync::watch;
+use tokio::{sync::watch, time::timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::standing::Lineage;
+
+/// The pause between two tries when there is a primary that was not there before.
+const AGAIN: Duration = Duration::from_millis(100);
 
 /// The servers, by their number in the URL.
 #[derive(Debug)]
@@ -42,6 +46,8 @@ struct State {
     sessions: Vec<CancellationToken>,
     /// The highest timeline met of each cluster.
     newest: HashMap<String, u32>,
+    /// When the primary became another one.
+    changed_at: Option<Instant>,
 }
 
 impl Hosts {
@@ -51,6 +57,7 @@ impl Hosts {
                 seen: vec![Seen::Unknown; servers],
                 sessions: (0..servers).map(|_| CancellationToken::new()).collect(),
                 newest: HashMap::new(),
+                changed_at: None,
             }),
             primary: watch::Sender::new(None),
         }
@@ -59,6 +66,17 @@ impl Hosts {
     /// The number of the primary once it is known, and every change of it.
     pub(super) fn primary(&self) -> watch::Receiver<Option<usize>> {
         self.primary.subscribe()
+    }
+
+    /// Waits for `pause`, or until the primary is another one; only briefly when that has just
+    /// happened, as whoever failed began before it.
+    pub(super) async fn pause(&self, pause: Duration) {
+        let mut primary = self.primary.subscribe();
+        let changed_at = self.lock().changed_at;
+        let just_now = changed_at.is_some_and(|at| at.elapsed() < pause);
+        let pause = if just_now { pause.min(AGAIN) } else { pause };
+        // the sender is this one's: only a change ends the wait early
+        let _ = timeout(pause, primary.changed()).await;
     }
 
     /// Cancelled when what is opened with server `at` from now on must end.
@@ -86,6 +104,7 @@ impl Hosts {
         // known first: whoever is ended below asks for it at once
         if before != Some(primary) {
             self.primary.send_replace(Some(primary));
+            state.changed_at = Some(Instant::now());
         }
         for server in (0..state.seen.len()).filter(|server| *server != primary) {
             if !state.may_stay(server) {

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use tokio::time::{MissedTickBehavior, interval, timeout};
+use tokio::time::{sleep, timeout};
 use tokio_postgres::Client;
 use tokio_util::sync::CancellationToken;
 
@@ -16,6 +16,8 @@ use super::{
 
 /// How often a server is looked at.
 const TICK: Duration = Duration::from_millis(500);
+/// How often one that was away is looked for: a standby may log every try.
+const AWAY: Duration = Duration::from_secs(1);
 /// A server that has not answered in this time is not there.
 const ANSWER: Duration = Duration::from_secs(2);
 
@@ -47,20 +49,20 @@ impl Lookout {
     }
 
     async fn watch(&self, at: usize) {
-        let mut ticks = interval(TICK);
-        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut watched = Watched::default();
         loop {
-            ticks.tick().await;
             let seen = timeout(ANSWER, self.look(at, &mut watched)).await;
             let seen = seen.ok().flatten().unwrap_or(Seen::Silent);
+            let mut pause = TICK;
             if seen == Seen::Silent {
                 watched = Watched::default();
+                pause = AWAY;
             }
             if let Some(primary) = self.0.hosts().note(at, seen) {
                 let primary = &self.0.options().targets()[primary];
                 tracing::info!(%primary, "this server is the primary");
             }
+            sleep(pause).await;
         }
     }
 

@@ -10,6 +10,7 @@ mod delete;
 mod docs;
 mod embedded;
 mod engine;
+mod failover;
 mod faults;
 mod fixtures;
 mod flogo_config;

@@ -4,7 +4,7 @@
 use std::{ops::Range, time::Duration};
 
 use backon::{BackoffBuilder as _, ExponentialBackoff, ExponentialBuilder};
-use tokio::time::{Instant, sleep, timeout_at};
+use tokio::time::{Instant, timeout_at};
 
 use super::{
     Options,
@@ -115,16 +115,13 @@ impl Writer {
         };
         self.options.standing.report(self.number, failure, remedy);
         let pause = self.pauses.next().unwrap_or(PAUSE);
-        match until {
-            Until::Decided => sleep(pause).await,
-            Until::Deadline(deadline) if Instant::now() + pause >= deadline => return true,
-            Until::Deadline(_) => sleep(pause).await,
-            Until::Failure => {
-                sleep(pause).await;
-                return true;
-            }
+        if let Until::Deadline(deadline) = until
+            && Instant::now() + pause >= deadline
+        {
+            return true;
         }
-        false
+        self.options.connector.pause(pause).await;
+        matches!(until, Until::Failure)
     }
 
     /// Writes `rows` in one transaction, the optimistic way when nothing speaks against it, and the

@@ -188,11 +188,15 @@ impl Line {
 
     /// Collects for `time`, so that nothing is missed while there is no line.
     async fn collect(&mut self, time: Duration) {
+        let connector = self.connector.clone();
         let collecting = async {
             while self.unsaid.note(self.committed.recv().await) {}
             std::future::pending::<()>().await;
         };
-        let _ = timeout(time, collecting).await;
+        tokio::select! {
+            () = collecting => {}
+            () = connector.pause(time) => {}
+        }
     }
 }
 
