@@ -3,7 +3,8 @@
 //! A stream has two halves. The reading half takes messages, waits for room and hands chunks to the
 //! lanes; a stop ends it between two messages. The answering half awaits the receipts in the order
 //! of the chunks and ends when there are none left. Between them stands a bounded channel: a client
-//! that does not read its acks stops being read, and nobody else notices.
+//! that does not read its acks stops being read, and nobody else notices; after a minute its stream
+//! ends.
 
 mod answer;
 mod hello;
@@ -11,15 +12,13 @@ mod read;
 
 use std::{
     pin::Pin,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::{Arc, OnceLock},
 };
 
 use futures_util::stream::{self, Stream, StreamExt as _};
 use tokio::sync::{Semaphore, mpsc};
 use tokio_stream::wrappers::ReceiverStream;
+use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status, Streaming};
 
 use super::{metrics::Metrics, queue::Intake, refusals::Refusals};
@@ -33,8 +32,8 @@ use crate::{
 
 /// Bytes of a request's frame besides its chunk: tag and length.
 const ENVELOPE_BYTES: usize = 16;
-/// Answers that may wait for a client to read them.
-const ANSWERS: usize = 8;
+/// Answers that may wait for a client to read them; while they do, further acks become one.
+const ANSWERS: usize = 2;
 
 /// What streams need; cheap to clone.
 #[derive(Clone, Debug)]
@@ -77,17 +76,18 @@ impl recorder_server::Recorder for Recorder {
             return Err(status::Status::new(status::Code::Exhausted, message).into());
         };
         let (answers, responses) = mpsc::channel(ANSWERS);
-        let over = Arc::new(AtomicBool::new(false));
-        let (recorder, told, open) = (self.clone(), Arc::clone(&over), answers.clone());
+        let end = Arc::new(OnceLock::new());
+        let (recorder, told) = (self.clone(), Arc::clone(&end));
         self.lifecycle.spawn(async move {
-            recorder.converse(request.into_inner(), answers).await;
-            told.store(true, Ordering::Release);
-            drop((open, room));
+            let ended = recorder.converse(request.into_inner(), &answers).await;
+            told.get_or_init(|| ended);
+            drop((answers, room));
         });
         // A conversation that was dropped in the middle must not look like one that ended well.
         let last = stream::once(async move {
-            let dropped = !over.load(Ordering::Acquire);
-            dropped.then(|| Err(read::stopped().into()))
+            let ended = end.get().cloned();
+            let status = ended.unwrap_or_else(|| Err(read::stopped())).err()?;
+            Some(Err(status.into()))
         });
         let responses = ReceiverStream::new(responses).chain(last.filter_map(std::future::ready));
         Ok(Response::new(Box::pin(responses)))
@@ -95,26 +95,23 @@ impl recorder_server::Recorder for Recorder {
 }
 
 impl Recorder {
-    /// Both halves of one stream, until it is over.
+    /// Both halves of one stream, until it is over; an error is what the client is told at its end.
     async fn converse(
         self,
         mut messages: Streaming<RecordRequest>,
-        answers: mpsc::Sender<Result<RecordResponse, Status>>,
-    ) {
-        let source = match hello::receive(&self, &mut messages).await {
-            Ok(source) => source,
-            Err(status) => {
-                // The client may have gone; then nobody wants to know.
-                let _ = answers.send(Err(status.into())).await;
-                return;
-            }
-        };
+        answers: &mpsc::Sender<Result<RecordResponse, Status>>,
+    ) -> Result<(), status::Status> {
+        let source = hello::receive(&self, &mut messages).await?;
         let (receipts, waiting) = mpsc::channel(self.limits.max_unanswered_chunks);
-        let reading = read::chunks(&self, &source, &mut messages, receipts, &answers);
-        let answering = answer::receipts(&self, &source, waiting, &answers);
+        let failed = CancellationToken::new();
+        let reading = read::chunks(&self, &source, &mut messages, receipts, answers);
+        let reading = failed.run_until_cancelled(reading);
+        let answering = async {
+            let answered = answer::receipts(&self, &source, waiting, answers).await;
+            // A client that waits for an answer sends nothing that would end the other half.
+            answered.inspect_err(|_| failed.cancel())
+        };
         let (read, answered) = tokio::join!(reading, answering);
-        if let Err(status) = answered.and(read) {
-            let _ = answers.send(Err(status.into())).await;
-        }
+        answered.and(read.unwrap_or(Ok(())))
     }
 }

@@ -34,10 +34,14 @@ pub fn charge(source: &Source, intake: &Intake, events: usize, frame_bytes: usiz
     rows + intake.overhead_bytes(events)
 }
 
-/// Memory that is held once a chunk was read, in bytes.
-pub fn held_bytes(loads: &[Load], known: &Outcome) -> usize {
-    let parts: usize = loads.iter().map(Load::held_bytes).sum();
-    CHUNK_BYTES + parts + known.rejections.len() * REJECTION_BYTES
+/// Memory that is held until a chunk is answered, in bytes.
+pub fn held_bytes(loads: &[Load]) -> usize {
+    CHUNK_BYTES + loads.iter().map(Load::held_bytes).sum::<usize>()
+}
+
+/// Memory of rejections, in bytes.
+pub fn rejected_bytes(known: &Outcome) -> usize {
+    known.rejections.len() * REJECTION_BYTES
 }
 
 /// Rows for each lane, and what is known already: skipped and invalid events.

@@ -30,7 +30,7 @@ use crate::event::App;
 /// Memory of a chunk besides its parts, at most: ticket, receipt, its place in the stream.
 pub const CHUNK_BYTES: usize = 1 << 10;
 /// Memory of a part besides its rows, at most: itself, its place in a queue and in a batch.
-pub(super) const PART_BYTES: usize = 1 << 10;
+pub(super) const PART_BYTES: usize = 512;
 /// Memory of a row besides its bytes, at most: its mark, and what its buffer was too large.
 pub(super) const ROW_BYTES: usize = size_of::<Mark>() + 64;
 

@@ -166,7 +166,7 @@ impl Recorder {
             load.app.clone_from(&taken.app);
         }
         permit.hand_to(Holder::of(taken.app.as_ref()));
-        permit.shrink_to(REQUEST_BYTES + load::held_bytes(&taken.loads, &taken.known));
+        permit.shrink_to(REQUEST_BYTES + load::held_bytes(&taken.loads));
 
         let app = taken.app.clone();
         let stored = self.hand_over(taken, permit, read_at);

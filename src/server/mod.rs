@@ -2,22 +2,21 @@
 //!
 //! Bind first ([`Listener::bind`]), then serve ([`serve`]). Invariants: at most
 //! [`Limits::connections`] connections, further ones wait in the kernel; a connection that says
-//! nothing does not keep its place for ever; a failing `accept` never spins and a failing
-//! connection never touches another. Not here: who may call what, and anything about a route.
+//! nothing, is not there any more or does not read keeps its place for a while only; a failing
+//! `accept` never spins and a failing connection never touches another. Not here: who may call what, and anything about a route.
 
 mod closing;
+mod limits;
 mod opening;
 mod patience;
+mod reading;
 mod tls;
 
 use std::{io, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
 
 use backon::{BackoffBuilder as _, ExponentialBuilder};
 use hyper::{body::Incoming, rt::Executor, service::service_fn};
-use hyper_util::{
-    rt::{TokioIo, TokioTimer},
-    server::conn::auto::Builder,
-};
+use hyper_util::{rt::TokioIo, server::conn::auto::Builder};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpStream},
@@ -28,22 +27,11 @@ use tokio_util::sync::CancellationToken;
 use tonic::transport::server::TcpConnectInfo;
 use tower::ServiceExt as _;
 
+pub use limits::Limits;
 pub use patience::patience;
 pub use tls::{Error as TlsError, Tls};
 
 use crate::lifecycle::Lifecycle;
-
-/// Bytes a stream may send ahead of its reader. They come on top of the message in hand, for every
-/// stream that waits for room, so they are few.
-const STREAM_WINDOW: u32 = 256 << 10;
-/// Bytes all streams of a connection may send ahead of their readers.
-const CONNECTION_WINDOW: u32 = 4 << 20;
-/// Streams open on one connection at once.
-const STREAMS: u32 = 64;
-/// Bytes of the headers of one request.
-const HEADERS: u32 = 16 << 10;
-/// How often a silent HTTP/2 peer is asked whether it is there, and how long it may take to answer.
-const PING: Duration = Duration::from_secs(20);
 
 /// Why the server cannot listen. One sentence each, with the remedy.
 #[derive(Debug, thiserror::Error)]
@@ -67,32 +55,6 @@ fn bind_remedy(error: &io::Error) -> &'static str {
         io::ErrorKind::AddrNotAvailable => "choose an address of this machine, or 0.0.0.0",
         io::ErrorKind::PermissionDenied => "choose a port from 1024 on",
         _ => "choose another address",
-    }
-}
-
-/// What a listener allows.
-#[derive(Clone, Copy, Debug)]
-pub struct Limits {
-    /// Connections open at once.
-    pub connections: usize,
-    /// How long a connection may take over the TLS handshake and its first bytes, each.
-    pub opening: Duration,
-    /// How long an HTTP/1 connection may be without a request or in the middle of a request's
-    /// headers.
-    pub idle: Duration,
-}
-
-impl Limits {
-    /// `connections` at once, each 10 s for its opening. The clients of Flogo engines close a
-    /// connection themselves after 90 s without a request; a server that did so earlier would meet
-    /// some of their posts, which they do not send again.
-    #[must_use]
-    pub fn new(connections: usize) -> Self {
-        Self {
-            connections,
-            opening: Duration::from_secs(10),
-            idle: Duration::from_mins(2),
-        }
     }
 }
 
@@ -145,10 +107,10 @@ async fn accept(listener: Listener, router: axum::Router, limits: Limits, lifecy
     let Listener { socket, tls, .. } = listener;
     let places = Arc::new(Semaphore::new(limits.connections));
     let connection = Connection {
-        protocol: protocol(limits, lifecycle),
+        protocol: limits::protocol(limits, Tasks(lifecycle.clone())),
         router,
         tls,
-        opening: limits.opening,
+        limits,
         stopping: lifecycle.stopping().clone(),
     };
     let mut pauses = None;
@@ -207,32 +169,12 @@ where
     }
 }
 
-fn protocol(limits: Limits, lifecycle: &Lifecycle) -> Builder<Tasks> {
-    let mut builder = Builder::new(Tasks(lifecycle.clone()));
-    // Without a timer hyper ignores the header timeout and panics on the first ping.
-    builder
-        .http1()
-        .timer(TokioTimer::new())
-        .header_read_timeout(limits.idle)
-        .max_buf_size(64 << 10);
-    builder
-        .http2()
-        .timer(TokioTimer::new())
-        .keep_alive_interval(PING)
-        .keep_alive_timeout(PING)
-        .initial_stream_window_size(STREAM_WINDOW)
-        .initial_connection_window_size(CONNECTION_WINDOW)
-        .max_concurrent_streams(STREAMS)
-        .max_header_list_size(HEADERS);
-    builder
-}
-
 #[derive(Clone)]
 struct Connection {
     protocol: Builder<Tasks>,
     router: axum::Router,
     tls: Option<Tls>,
-    opening: Duration,
+    limits: Limits,
     stopping: CancellationToken,
 }
 
@@ -263,7 +205,7 @@ impl Connection {
         tls: &Tls,
         stream: TcpStream,
     ) -> Option<io::Result<impl AsyncRead + AsyncWrite + Unpin + Send + 'static>> {
-        let handshake = timeout(self.opening, tls.accept(stream));
+        let handshake = timeout(self.limits.opening, tls.accept(stream));
         let outcome = self.stopping.run_until_cancelled(handshake).await?;
         Some(outcome.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())))
     }
@@ -277,7 +219,9 @@ impl Connection {
             request.extensions_mut().insert(info.clone());
             self.router.clone().oneshot(request)
         });
-        let stream = closing::Closing::new(opening::Opening::new(stream, self.opening));
+        let stream = reading::Reading::new(stream, self.limits.unread);
+        let stream = opening::Opening::new(stream, self.limits.opening);
+        let stream = closing::Closing::new(stream);
         let io = TokioIo::new(stream);
         let mut connection = pin!(self.protocol.serve_connection_with_upgrades(io, service));
         tokio::select! {

@@ -1,15 +1,20 @@
 //! The port: protocols, rubbish, limits and the stop.
 
+mod limits;
+
 use std::{
+    convert::Infallible,
     net::SocketAddr,
     time::{Duration, Instant},
 };
 
-use axum::{Router, routing::get};
+use axum::{Router, body::Body, routing::get};
+use bytes::Bytes;
 use flowtrail::{
     lifecycle::Lifecycle,
     server::{self, Limits, Listener, Tls},
 };
+use futures_util::stream;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpStream,
@@ -24,6 +29,14 @@ use tonic_health::pb::{HealthCheckRequest, health_client::HealthClient};
 const PATIENCE: Duration = Duration::from_secs(10);
 /// What a message may take here.
 const MESSAGE: Duration = Duration::from_millis(300);
+
+/// More than any peer takes.
+fn endless() -> Body {
+    let piece = Bytes::from_static(&[b'x'; 16 << 10]);
+    Body::from_stream(stream::repeat_with(move || {
+        Ok::<_, Infallible>(piece.clone())
+    }))
+}
 
 pub(crate) struct Served {
     pub(crate) address: SocketAddr,
@@ -41,12 +54,13 @@ impl Served {
         let router = Routes::new(health)
             .into_axum_router()
             .layer(server::patience(MESSAGE))
-            .merge(Router::new().route("/hello", get(async || "hello")));
+            .merge(Router::new().route("/hello", get(async || "hello")))
+            .merge(Router::new().route("/endless", get(async || endless())));
         lifecycle.spawn(server::serve(listener, router, limits, lifecycle.clone()));
         Self { address, lifecycle }
     }
 
-    async fn connect(&self) -> TcpStream {
+    pub(crate) async fn connect(&self) -> TcpStream {
         TcpStream::connect(self.address).await.expect("connects")
     }
 

@@ -1,10 +1,11 @@
 //! Certificates: who is served, who is not, and files that cannot be used.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, time::Duration};
 
 use flowtrail::server::{Limits, Tls};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use tempfile::TempDir;
+use tokio::io::AsyncReadExt as _;
 use tonic::transport::{Certificate, ClientTlsConfig, Endpoint, Identity};
 
 use crate::server::{Served, healthy};
@@ -79,6 +80,26 @@ async fn tls_serves_who_trusts_it_and_nobody_in_plain_text() {
     let stranger = Authority::new();
     stranger.call(&served, None).await.expect_err("another CA");
     assert!(!served.healthy().await);
+    served.stop().await;
+}
+
+#[tokio::test]
+async fn who_does_not_shake_hands_loses_its_place() {
+    let authority = Authority::new();
+    authority.issue("server");
+    let tls = authority.load(None).expect("certificates");
+    let limits = Limits {
+        opening: Duration::from_millis(200),
+        ..Limits::new(1)
+    };
+    let served = Served::start(Some(tls), limits).await;
+    let mut silent = served.connect().await;
+    let mut rest = Vec::new();
+    let read = tokio::time::timeout(Duration::from_secs(10), silent.read_to_end(&mut rest));
+    // closed in one way or another
+    drop(read.await.expect("still open"));
+    let own = authority.call(&served, None).await;
+    own.expect("its place is free");
     served.stop().await;
 }
 

@@ -1,6 +1,11 @@
 //! The answering half: from receipts to acks.
 
-use tokio::sync::mpsc::{Receiver, Sender};
+use std::time::Duration;
+
+use tokio::{
+    sync::mpsc::{Receiver, Sender},
+    time::timeout,
+};
 
 use super::{Recorder, read::Pending};
 use crate::{
@@ -13,13 +18,16 @@ use crate::{
         Ack, Chunk, Durability, PersistenceChanged, RecordResponse, Rejection, RejectionCode,
         Welcome, record_response::Message,
     },
-    status::Status,
+    status::{Code, Status},
 };
 
 type Answers = Sender<Result<RecordResponse, tonic::Status>>;
 
 /// Rejections of one ack before it is sent, whatever else is ready: an ack stays a small message.
 const REJECTIONS: usize = 1_000;
+
+/// How long an answer may wait for its client to read those before it.
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Welcomes, then answers every chunk in order, and tells of toggles; returns when the reading half
 /// is over and everything is answered, or with what ends the stream.
@@ -31,7 +39,7 @@ pub(super) async fn receipts(
 ) -> Result<(), Status> {
     let mut changes = recorder.toggles.changes();
     let mut enabled = recorder.toggles.persistence(&source.user, &source.app);
-    send(answers, welcome(recorder, enabled)).await;
+    send(answers, welcome(recorder, enabled)).await?;
     let mut current = None;
     let mut ack = Ack::default();
     loop {
@@ -44,35 +52,35 @@ pub(super) async fn receipts(
                 if now != enabled {
                     enabled = now;
                     let news = PersistenceChanged { persistence_enabled: now };
-                    send(answers, Message::PersistenceChanged(news)).await;
+                    send(answers, Message::PersistenceChanged(news)).await?;
                 }
             }
             answered = next(&mut current, &mut waiting) => match answered {
                 Some((pending, Ok(outcome))) => {
                     recorder.metrics.answered(&outcome.counts, pending.read_at.elapsed());
                     if ack.through_sequence > 0 && ack.durability() != durability(&outcome) {
-                        flush(&mut ack, answers).await;
+                        flush(&mut ack, answers).await?;
                     }
                     add(&mut ack, pending.sequence, outcome);
                     if ack.rejections.len() >= REJECTIONS {
-                        flush(&mut ack, answers).await;
+                        flush(&mut ack, answers).await?;
                     }
                 }
                 Some((_, Err(Lost))) => {
                     recorder.metrics.lost();
-                    flush(&mut ack, answers).await;
+                    flush(&mut ack, answers).await?;
                     return Err(Status::unavailable(
                         "a chunk was lost before it was stored; send everything that was not acknowledged again",
                     ));
                 }
                 None => {
-                    flush(&mut ack, answers).await;
+                    flush(&mut ack, answers).await?;
                     return Ok(());
                 }
             },
             // What it sent is written all the same; its place is for the next stream.
             () = answers.closed() => return Ok(()),
-            () = std::future::ready(()), if ack.through_sequence > 0 => flush(&mut ack, answers).await,
+            () = std::future::ready(()), if ack.through_sequence > 0 => flush(&mut ack, answers).await?,
         }
     }
 }
@@ -91,11 +99,12 @@ async fn next(
 }
 
 /// Sends the ack, if it answers anything, and begins a new one.
-async fn flush(ack: &mut Ack, answers: &Answers) {
+async fn flush(ack: &mut Ack, answers: &Answers) -> Result<(), Status> {
     let ack = std::mem::take(ack);
     if ack.through_sequence > 0 {
-        send(answers, Message::Ack(ack)).await;
+        send(answers, Message::Ack(ack)).await?;
     }
+    Ok(())
 }
 
 /// One ack covers one durability.
@@ -155,11 +164,37 @@ fn welcome(recorder: &Recorder, persistence_enabled: bool) -> Message {
     })
 }
 
-/// A client that has gone ends the stream in the reading half; what it sent is stored all the same.
-async fn send(answers: &Answers, message: Message) {
-    let _ = answers
-        .send(Ok(RecordResponse {
-            message: Some(message),
-        }))
-        .await;
+/// Fails when the client does not read. One that has gone ends the stream in the reading half; what
+/// it sent is stored all the same.
+async fn send(answers: &Answers, message: Message) -> Result<(), Status> {
+    let message = Some(message);
+    let sent = timeout(PATIENCE, answers.send(Ok(RecordResponse { message }))).await;
+    sent.map(drop).map_err(|_| {
+        Status::new(
+            Code::DeadlineExceeded,
+            "answers were not read for a minute; read them while sending, and send everything that was not acknowledged again",
+        )
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::{sync::mpsc, time::Instant};
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_client_that_does_not_read_is_waited_for_a_minute() {
+        let (answers, mut responses) = mpsc::channel(1);
+        let ack = || Message::Ack(Ack::default());
+        assert_eq!(send(&answers, ack()).await, Ok(()));
+        let begun = Instant::now();
+        let status = send(&answers, ack()).await.expect_err("nobody reads");
+        assert_eq!(status.code, Code::DeadlineExceeded);
+        assert!(begun.elapsed() >= PATIENCE && begun.elapsed() < PATIENCE * 2);
+        assert!(responses.recv().await.is_some());
+        assert_eq!(send(&answers, ack()).await, Ok(()), "it reads again");
+        drop(responses);
+        assert_eq!(send(&answers, ack()).await, Ok(()), "it has gone");
+    }
 }

@@ -36,7 +36,6 @@ pub(super) struct Pending {
 }
 
 /// Rejections a stream may have before their acks are sent: those of one chunk of nothing else.
-/// Their reasons take memory that no budget counts.
 const UNSENT_REJECTIONS: usize = Chunk::MAX_EVENTS;
 
 /// How long each message of a client that has gone may wait for room: its stream's place is for others.
@@ -46,6 +45,7 @@ const LAST_WORDS: Duration = Duration::from_secs(10);
 struct Rejections {
     unsent: Arc<Semaphore>,
     count: u32,
+    _room: Permit,
 }
 
 impl Drop for Rejections {
@@ -117,7 +117,7 @@ pub(super) async fn chunks(
         last = chunk.sequence;
         let read_at = Instant::now();
         let permit = ends.or(room(recorder, source, &holder, &chunk)).await?;
-        let (receipt, count) = take(recorder, source, &app, chunk, permit)?;
+        let (receipt, count, room) = take(recorder, source, &app, chunk, permit)?;
         let pending = Pending {
             sequence: last,
             receipt,
@@ -126,6 +126,7 @@ pub(super) async fn chunks(
             _rejections: Rejections {
                 unsent: Arc::clone(&unsent),
                 count,
+                _room: room,
             },
         };
         // Nobody answers a client that has gone.
@@ -135,6 +136,8 @@ pub(super) async fn chunks(
         if let Ok(places) = ends.or(unsent.acquire_many(count)).await? {
             places.forget();
         }
+        // A chunk is work enough: what has arrived of others comes first.
+        tokio::task::yield_now().await;
     }
     Ok(())
 }
@@ -147,15 +150,15 @@ async fn room(recorder: &Recorder, source: &Source, holder: &Holder, chunk: &Chu
     intake.budget().room(holder, charge).await
 }
 
-/// Decodes, admits and submits a chunk; answers with its receipt and the number of events rejected
-/// so far.
+/// Decodes, admits and submits a chunk; answers with its receipt, the number of events rejected so
+/// far, and the room of these rejections: they stay when the chunk is answered.
 fn take(
     recorder: &Recorder,
     source: &Source,
     app: &Arc<App>,
     chunk: Chunk,
     mut permit: Permit,
-) -> Result<(Receipt, u32), Status> {
+) -> Result<(Receipt, u32, Permit), Status> {
     let Recorder {
         intake,
         toggles,
@@ -175,7 +178,8 @@ fn take(
     }
     // The frame is gone from here on.
     drop(chunk.events);
-    permit.shrink_to(load::held_bytes(&loads, &known));
+    let room = permit.split(load::rejected_bytes(&known));
+    permit.shrink_to(load::held_bytes(&loads));
     if let Some(first) = known.rejections.first() {
         let sentence = &first.invalid.sentence;
         recorder
@@ -185,7 +189,7 @@ fn take(
     let rejected = u32::try_from(known.rejections.len()).unwrap_or(u32::MAX);
     let submitted = intake.submit(loads, chunk.resent, known, permit);
     let receipt = submitted.map_err(|_| stopped())?;
-    Ok((receipt, rejected))
+    Ok((receipt, rejected, room))
 }
 
 fn expect_chunk(request: RecordRequest, last: u64) -> Result<Chunk, Status> {

@@ -284,6 +284,13 @@ impl Permit {
         }
     }
 
+    /// Takes `bytes` out of it, or all it has when that is less, to be given back apart.
+    pub fn split(&mut self, bytes: usize) -> Self {
+        let bytes = bytes.min(self.bytes);
+        self.bytes -= bytes;
+        self.budget.permit(&self.holder, bytes)
+    }
+
     /// Makes it the room of `holder`, who is known only now.
     pub fn hand_to(&mut self, holder: Holder) {
         if holder == self.holder {

@@ -1,6 +1,8 @@
 //! Processes and lines that fail under load, and every acknowledged event compared with the tables.
 
+mod crowd;
 mod database;
+mod fairness;
 mod line;
 mod memory;
 mod program;

@@ -53,6 +53,7 @@ pub(crate) const BIG: Shape = Shape {
 /// One stream and what it knows.
 #[derive(Debug)]
 pub(crate) struct Ledger {
+    app: String,
     name: String,
     shape: Shape,
     /// The last chunk sent; the first is 1.
@@ -80,14 +81,26 @@ impl Load {
         streams: usize,
         shape: Shape,
     ) -> Self {
+        Self::start_for("orders", address, name, streams, shape).await
+    }
+
+    /// The same of another app.
+    pub(crate) async fn start_for(
+        app: &str,
+        address: SocketAddr,
+        name: &str,
+        streams: usize,
+        shape: Shape,
+    ) -> Self {
         let mut load = Self {
             streams: JoinSet::new(),
             stop: CancellationToken::new(),
             acked: Arc::default(),
         };
         for number in 0..streams {
-            let (stream, _) = Stream::greet(address, hello("orders")).await;
+            let (stream, _) = Stream::greet(address, hello(app)).await;
             let ledger = Ledger {
+                app: app.to_owned(),
                 name: format!("{name}{number}"),
                 shape,
                 sent: 0,
@@ -160,7 +173,7 @@ impl Ledger {
 
     /// Sends what was not acknowledged once more, on a new stream, and waits for its end.
     pub(crate) async fn resend(&mut self, address: SocketAddr) {
-        let (mut stream, _) = Stream::greet(address, hello("orders")).await;
+        let (mut stream, _) = Stream::greet(address, hello(&self.app)).await;
         let requests = stream.requests.take().expect("a new stream");
         let chunks: Vec<_> = (self.acked + 1..=self.sent)
             .map(|sequence| self.request(sequence, true))

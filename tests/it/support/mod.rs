@@ -27,7 +27,7 @@ pub(crate) use programs::{dump, psql};
 pub(crate) use proxy::Proxy;
 pub(crate) use rest::{Answer, Rest};
 pub(crate) use run::Run;
-pub(crate) use service::{Program, free_address, http, serve};
+pub(crate) use service::{Program, free_address, http, metric, serve};
 pub(crate) use stream::{Stream, end, events, hello, start, step, time};
 pub(crate) use wait::eventually;
 pub(crate) use watchdog::Watchdog;

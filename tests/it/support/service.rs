@@ -197,3 +197,11 @@ pub(crate) async fn http(address: SocketAddr, path: &str) -> Option<(u16, String
     let body = text.split_once("\r\n\r\n").map_or("", |(_, body)| body);
     Some((status, body.to_owned()))
 }
+
+/// What `/metrics` says of `name`: one without labels, or with them.
+pub(crate) async fn metric(address: SocketAddr, name: &str) -> usize {
+    let (_, text) = http(address, "/metrics").await.expect("metrics");
+    let named = |line: &str| line.strip_prefix(name)?.strip_prefix(' ')?.parse().ok();
+    let number = text.lines().find_map(named);
+    number.unwrap_or_else(|| panic!("{name} in {text}"))
+}

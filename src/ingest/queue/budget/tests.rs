@@ -170,9 +170,16 @@ fn room_changes_hands_and_shrinks() {
     permit.shrink_to(70);
     permit.shrink_to(90);
     assert_eq!(budget.held_bytes(), 70);
+    let split = permit.split(30);
+    assert_eq!(
+        (split.bytes, permit.bytes, budget.held_bytes()),
+        (30, 40, 70)
+    );
+    drop(split);
+    assert_eq!(budget.held_bytes(), 40);
     let accounts = budget.accounts();
     assert_eq!(accounts.of.len(), 1);
-    assert_eq!(accounts.of[&known].held, 70);
+    assert_eq!(accounts.of[&known].held, 40);
 }
 
 #[tokio::test(flavor = "multi_thread")]
