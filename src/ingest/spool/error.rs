@@ -16,7 +16,9 @@ pub enum Error {
         pid: Option<u32>,
     },
     /// It holds events of another database.
-    #[error("the spool in {dir} holds {events} events for another database ({found}, this one is {wanted}); drain it into that one (flowtrail spool drain --database-url ...), or move the directory away")]
+    #[error(
+        "the spool in {dir} holds {events} events for another database ({found}, this one is {wanted}); drain it into that one (flowtrail spool drain --database-url ...), or move the directory away"
+    )]
     Foreign {
         /// Where.
         dir: PathBuf,
@@ -28,7 +30,9 @@ pub enum Error {
         wanted: Uuid,
     },
     /// A newer program wrote it.
-    #[error("{file} has format {found}, this program knows up to {known}; run the newer flowtrail that wrote it")]
+    #[error(
+        "{file} has format {found}, this program knows up to {known}; run the newer flowtrail that wrote it"
+    )]
     Newer {
         /// The segment.
         file: PathBuf,

@@ -1,5 +1,7 @@
 //! A private PostgreSQL for tests: fast, not durable, gone with the test process.
 
+mod standby;
+
 use std::{
     fs,
     net::TcpListener,
@@ -36,32 +38,9 @@ impl Cluster {
     }
 
     pub(super) fn start_blocking() -> Self {
-        static NUMBER: AtomicU32 = AtomicU32::new(0);
-        let binaries = Binaries::find(None, None).unwrap_or_else(|_| {
-            panic!(
-                "no PostgreSQL server programs: apt-get install postgresql, or set TEST_DATABASE_URL to a server where databases may be created"
-            )
-        });
-        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-        let directory = PathBuf::from(format!("/tmp/flowtrail-it-{}-{number}", std::process::id()));
-        let _ = fs::remove_dir_all(&directory);
-        fs::create_dir(&directory).expect("make /tmp writable for the tests' clusters");
-        let watchdog = Watchdog::of_server(&directory, &directory.join("data"));
-        let account = geteuid().is_root().then(unprivileged);
-        if let Some((uid, gid)) = account {
-            chown(&directory, Some(uid), Some(gid)).expect("root may give a directory away");
-        }
-        let password = random_password();
-        let password_file = directory.join("password");
-        fs::write(&password_file, &password).expect("the directory is writable");
-        let cluster = Self {
-            binaries,
-            account,
-            port: free_port(),
-            password,
-            _watchdog: watchdog,
-            directory,
-        };
+        let cluster = Self::empty(random_password());
+        let password_file = cluster.directory.join("password");
+        fs::write(&password_file, &cluster.password).expect("the directory is writable");
         cluster.run(
             cluster
                 .command("initdb")
@@ -78,6 +57,33 @@ impl Cluster {
         );
         cluster.start_blocking_again();
         cluster
+    }
+
+    /// A directory and a port for a cluster.
+    fn empty(password: String) -> Self {
+        static NUMBER: AtomicU32 = AtomicU32::new(0);
+        let binaries = Binaries::find(None, None).unwrap_or_else(|_| {
+            panic!(
+                "no PostgreSQL server programs: apt-get install postgresql, or set TEST_DATABASE_URL to a server where databases may be created"
+            )
+        });
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        let directory = PathBuf::from(format!("/tmp/flowtrail-it-{}-{number}", std::process::id()));
+        let _ = fs::remove_dir_all(&directory);
+        fs::create_dir(&directory).expect("make /tmp writable for the tests' clusters");
+        let watchdog = Watchdog::of_server(&directory, &directory.join("data"));
+        let account = geteuid().is_root().then(unprivileged);
+        if let Some((uid, gid)) = account {
+            chown(&directory, Some(uid), Some(gid)).expect("root may give a directory away");
+        }
+        Self {
+            binaries,
+            account,
+            port: free_port(),
+            password,
+            _watchdog: watchdog,
+            directory,
+        }
     }
 
     /// The database `name` over TCP.

@@ -49,3 +49,32 @@ async fn a_cluster_of_its_own_can_be_stopped_killed_and_frozen() {
     drop(cluster);
     assert!(!directory.exists());
 }
+
+#[tokio::test]
+async fn a_standby_has_what_was_committed_and_can_change_places_with_its_primary() {
+    let old = Cluster::start().await;
+    let new = old.standby().await;
+    let run = async |cluster: &Cluster, sql: &str| {
+        let client = super::connect(&cluster.url("postgres")).await;
+        client.batch_execute(sql).await
+    };
+    run(&old, "create table kept as select 1 as n")
+        .await
+        .unwrap();
+    old.demote().await;
+    run(&old, "create table refused ()").await.unwrap_err();
+    old.kill9().await;
+    new.promote().await;
+    run(&new, "insert into kept select n + 1 from kept")
+        .await
+        .unwrap();
+    old.follow(&new).await;
+    run(&new, "insert into kept values (3)").await.unwrap();
+    let client = super::connect(&old.url("postgres")).await;
+    super::eventually("replay", async || {
+        let row = client.query_one("select count(*) from kept", &[]).await;
+        row.unwrap().get::<_, i64>(0) == 3
+    })
+    .await;
+    run(&old, "create table refused ()").await.unwrap_err();
+}
