@@ -126,6 +126,7 @@ impl Engine {
             let new = !self.common.stop.is_cancelled();
             let room = open.in_flight.len() < most;
             let due = self.pace.due();
+            let requests = open.requests.clone();
             tokio::select! {
                 biased;
                 response = open.responses.message() => {
@@ -134,13 +135,13 @@ impl Engine {
                     }
                 }
                 () = self.common.stop.cancelled(), if new => {}
-                Ok(place) = open.requests.reserve(), if room && !self.first.is_empty() => {
+                Ok(place) = requests.reserve(), if room && !self.first.is_empty() => {
                     let sent = self.first.pop_front().expect("asked for above");
                     open.sequence += 1;
                     place.send(chunk(open.sequence, &sent));
                     open.in_flight.push_back((open.sequence, sent));
                 }
-                Some(place) = at(due, open.requests.reserve()), if room && new && self.first.is_empty() => {
+                Some(place) = at(due, requests.reserve()), if room && new && self.first.is_empty() => {
                     let sent = self.new_chunk();
                     open.sequence += 1;
                     place.send(chunk(open.sequence, &sent));

@@ -234,6 +234,7 @@ impl Writer<'_> {
             _ => None,
         };
         let input = self.payload("order", 120);
+        let misc = self.misc();
         self.events.push(What::Start(Start {
             at,
             ended_at: at + 22,
@@ -242,7 +243,7 @@ impl Writer<'_> {
             original,
             parent,
             input,
-            misc: self.misc(),
+            misc,
         }));
         let count = i64::from(steps.end - steps.start);
         for number in steps.clone() {
@@ -294,6 +295,7 @@ impl Writer<'_> {
             1..12 => 2_000 + self.chance.below(6_000),
             _ => 150 + grown + self.chance.below(200),
         };
+        let misc = self.misc();
         let data = text::step(&text::Told {
             instance: self.id,
             number,
@@ -316,7 +318,7 @@ impl Writer<'_> {
             rerun,
             parent: (subflow == "1").then(|| (number - 1).to_string()),
             data,
-            misc: self.misc(),
+            misc,
         }));
     }
 

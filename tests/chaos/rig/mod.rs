@@ -1,0 +1,114 @@
+//! What is broken: a server, its disk, and the database behind it.
+
+mod disk;
+mod server;
+mod site;
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+pub(crate) use self::{disk::Disk, server::Server, site::Site};
+use crate::support::{self, Watchdog};
+
+/// Server and database of a run.
+pub(crate) struct Rig {
+    pub(crate) server: Server,
+    pub(crate) site: Site,
+    /// The disk of the server's data directory, where this machine allows one.
+    pub(crate) disk: Result<Disk, String>,
+    place: PathBuf,
+    spools: bool,
+    _watchdog: Watchdog,
+}
+
+/// What a rig is made of.
+#[derive(Clone, Debug)]
+pub(crate) struct Parts {
+    /// A streaming standby to promote.
+    pub(crate) standby: bool,
+    /// Bytes of the database's disk, where it should be a small one.
+    pub(crate) database_disk: Option<u64>,
+    /// Bytes of the spool's disk, where it should be a small one.
+    pub(crate) spool_disk: Option<u64>,
+    /// Further flags of `serve`.
+    pub(crate) flags: Vec<String>,
+}
+
+impl Rig {
+    /// Starts everything in `place`.
+    pub(crate) async fn start(place: PathBuf, parts: &Parts) -> Result<Self, String> {
+        let data = place.join("data");
+        fs::create_dir_all(&data).map_err(|error| format!("{}: {error}", data.display()))?;
+        let keep = place.join("running");
+        let _ = fs::write(&keep, "");
+        // logs stay; what a run needs while it lasts does not
+        let script = r#"rm -rf "$1/data" "$1/images" "$1/running""#;
+        let watchdog = Watchdog::new(script, &[place.to_str().expect("a plain path")]);
+        let images = place.join("images");
+        fs::create_dir_all(&images).map_err(|error| error.to_string())?;
+        let disk = match parts.spool_disk {
+            Some(bytes) => Disk::mount(&data, &images, bytes),
+            None => Err("not asked for".into()),
+        };
+        let site = Site::start(parts.standby, parts.database_disk, &images).await;
+        let mut flags = vec![
+            "--database-url".to_owned(),
+            site.url(),
+            "--data-dir".to_owned(),
+            data.display().to_string(),
+        ];
+        flags.extend(parts.flags.iter().cloned());
+        let spools = !flags.iter().any(|flag| flag == "--no-spool");
+        let log = place.join("server.log");
+        let mut server = Server::new(support::free_address(), flags, log);
+        server.start().await?;
+        Ok(Self {
+            server,
+            site,
+            disk,
+            place,
+            spools,
+            _watchdog: watchdog,
+        })
+    }
+
+    /// Starts again whatever does not run.
+    ///
+    /// # Errors
+    /// When it does not come back.
+    pub(crate) async fn heal(&mut self) -> Result<(), String> {
+        self.site.revive().await;
+        if !self.server.running() {
+            self.server.start().await?;
+        }
+        Ok(())
+    }
+
+    /// Whether the server keeps a spool.
+    pub(crate) fn spools(&self) -> bool {
+        self.spools
+    }
+
+    /// The spool's directory.
+    pub(crate) fn spool(&self) -> PathBuf {
+        self.place.join("data/spool")
+    }
+
+    /// Where logs are.
+    pub(crate) fn place(&self) -> &Path {
+        &self.place
+    }
+
+    /// Events that are in the spool and not in the tables.
+    pub(crate) async fn pending(&self) -> Option<f64> {
+        self.server.metric("flowtrail_spool_pending_events").await
+    }
+
+    /// Rows that the database refused and that are kept aside.
+    pub(crate) fn rejected(&self) -> usize {
+        let entries = fs::read_dir(self.spool().join("rejected"));
+        entries.map_or(0, Iterator::count)
+    }
+}
