@@ -5,6 +5,8 @@
 //! servers return, and what only serves the lanes (toggles, sweep, database) ends last.
 
 mod doors;
+mod kept;
+mod origin;
 mod way_in;
 mod way_out;
 
@@ -13,18 +15,20 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 use anyhow::Context as _;
 use tokio_util::sync::CancellationToken;
 use tonic::service::Routes;
+use uuid::Uuid;
 
 use doors::Doors;
+use origin::Origin;
 
 use crate::{
     config::Config,
     control::{self, Toggles},
+    ingest::spool::Spool,
     lifecycle::{Lifecycle, Phase},
     ops,
     pg::{
-        self, Connector, Finding, Level, Pool,
-        embedded::{Embedded, Kept},
-        migrate::{self, State},
+        self, Connector, Pool,
+        embedded::{self, Embedded},
     },
     rest, server,
 };
@@ -38,7 +42,8 @@ pub struct Running {
     lifecycle: Lifecycle,
     address: SocketAddr,
     pool: Pool,
-    embedded: Option<Kept>,
+    embedded: Option<embedded::Kept>,
+    spool: Option<Spool>,
     patience: Duration,
 }
 
@@ -56,11 +61,12 @@ pub async fn start(config: Config) -> anyhow::Result<Running> {
     };
     let lifecycle = Lifecycle::default();
     match assemble(&config, embedded.as_ref(), &lifecycle, doors).await {
-        Ok((address, pool)) => Ok(Running {
+        Ok((address, pool, spool)) => Ok(Running {
             lifecycle,
             address,
             pool,
             embedded,
+            spool,
             patience: config.listen.shutdown_timeout,
         }),
         Err(error) => {
@@ -96,6 +102,16 @@ impl Running {
     pub async fn stop(self) -> anyhow::Result<()> {
         self.lifecycle.stop();
         let drained = self.lifecycle.join(self.patience).await;
+        if let Some(spool) = self.spool {
+            let left = spool.pending();
+            if left > 0 {
+                tracing::info!(
+                    events = left,
+                    "events stay in the spool until the next start"
+                );
+            }
+            spool.close().await;
+        }
         self.pool.close();
         if let Some(embedded) = self.embedded {
             embedded.stop().await?;
@@ -113,8 +129,10 @@ impl Running {
 struct Base<'a> {
     config: &'a Config,
     connector: Connector,
+    database: Uuid,
     pool: Pool,
     toggles: Toggles,
+    spool: Option<Spool>,
     lifecycle: &'a Lifecycle,
     /// Ends what serves the lanes, once they have ended.
     last: CancellationToken,
@@ -122,32 +140,41 @@ struct Base<'a> {
 
 async fn assemble(
     config: &Config,
-    embedded: Option<&Kept>,
+    embedded: Option<&embedded::Kept>,
     lifecycle: &Lifecycle,
     doors: Doors,
-) -> anyhow::Result<(SocketAddr, Pool)> {
+) -> anyhow::Result<(SocketAddr, Pool, Option<Spool>)> {
     let connector = match embedded {
         Some(embedded) => embedded.connector(),
         None => Connector::configured(&config.database)?.context("no database is configured")?,
     };
-    prepare(&connector, config, embedded.is_some()).await?;
+    let last = CancellationToken::new();
+    if let Some(lookout) = connector.lookout() {
+        lifecycle.spawn(lookout.run(last.clone()));
+    }
+    let origin = Origin::find(&connector, config, embedded.is_some()).await?;
     let pool = pg::pool(&connector, &config.database);
 
     let mut registry = ops::metrics::registry();
     pg::metrics::register(&mut registry, &pool);
     let control_metrics = control::Metrics::register(&mut registry);
-    let policy = config.control.default_persistence;
-    let (toggles, listener) = Toggles::load(connector.clone(), policy, control_metrics).await?;
+    let (toggles, listener) = origin.toggles(&connector, config, control_metrics).await?;
+    let (spool, reader) = match origin.spool(config, &toggles, lifecycle, &last).await? {
+        Some((spool, reader)) => (Some(spool), Some(reader)),
+        None => (None, None),
+    };
 
     let base = Base {
         config,
         connector,
+        database: origin.database(),
         pool: pool.clone(),
         toggles: toggles.clone(),
+        spool: spool.clone(),
         lifecycle,
-        last: CancellationToken::new(),
+        last,
     };
-    let way_in = base.way_in(&mut registry);
+    let way_in = base.way_in(&mut registry, reader);
     let way_out = base.way_out(&way_in);
     lifecycle.spawn(listener.run(base.last.clone()));
 
@@ -170,38 +197,5 @@ async fn assemble(
     let address = doors.serve(grpc, rest::manners(rest), admin, &config.listen, lifecycle);
     lifecycle.enter(Phase::Ready);
     tracing::info!(%address, "serving");
-    Ok((address, pool))
-}
-
-/// Makes sure of a database that can be worked with. An empty one and our own are migrated; any
-/// other is its owner's to migrate.
-async fn prepare(connector: &Connector, config: &Config, ours: bool) -> anyhow::Result<()> {
-    let client = connector.connect("start", |_| ()).await?;
-    let state = migrate::state(&client).await?;
-    let connections = config.database.pool_size + config.ingest.lanes + 2;
-    match state {
-        State::Empty => {
-            migrate::migrate(connector, |line| tracing::info!("{line}")).await?;
-        }
-        State::Behind { .. } if ours => {
-            migrate::migrate(connector, |line| tracing::info!("{line}")).await?;
-        }
-        state => anyhow::ensure!(state.usable(), "{state}"),
-    }
-    let findings = pg::check(connector, connections).await?;
-    for Finding {
-        subject,
-        level,
-        found,
-        remedy,
-    } in findings
-    {
-        let remedy = remedy.unwrap_or_default();
-        match level {
-            Level::Ok => {}
-            Level::Warning => tracing::info!("{subject}: {found}; {remedy}"),
-            Level::Failure => anyhow::bail!("{subject}: {found}; {remedy}"),
-        }
-    }
-    Ok(())
+    Ok((address, pool, spool))
 }

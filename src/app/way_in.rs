@@ -18,7 +18,9 @@ use crate::{
         queue::{self, Budget},
         refusals::Refusals,
         rest::rerun,
-        skipped, sweep,
+        skipped,
+        spool::{Reader, Spool, drain},
+        sweep,
     },
     lifecycle::Lifecycle,
     ops::{Probe, Readiness},
@@ -38,7 +40,7 @@ pub(super) struct WayIn {
 
 impl Base<'_> {
     /// Starts the lanes and what serves them.
-    pub(super) fn way_in(&self, registry: &mut Registry) -> WayIn {
+    pub(super) fn way_in(&self, registry: &mut Registry, reader: Option<Reader>) -> WayIn {
         let Self {
             config, lifecycle, ..
         } = self;
@@ -49,6 +51,8 @@ impl Base<'_> {
         let tell = Tell::default();
         let options = ingest::lane::Options {
             connector: self.connector.clone(),
+            origin: self.database,
+            spool: (self.spool.clone()).map(|spool| (spool, config.spool.spool_after)),
             ingest: config.ingest.clone(),
             database: config.database.clone(),
             toggles: self.toggles.clone(),
@@ -56,8 +60,17 @@ impl Base<'_> {
             standing: Arc::clone(&standing),
             tell: tell.clone(),
         };
-        let lanes = lanes.into_iter().enumerate().map(|(number, parts)| {
-            lifecycle.spawn(Lane::new(number, parts, options.clone()).run())
+        let drained = match reader {
+            Some(reader) => {
+                let (drain, drained) = drain::drain(reader, lanes.len(), intake.budget().clone());
+                lifecycle.spawn(drain.run(lifecycle.stopping().clone()));
+                drained
+            }
+            None => drain::nothing(lanes.len()),
+        };
+        let lanes = lanes.into_iter().zip(drained).enumerate();
+        let lanes = lanes.map(|(number, (inbox, drained))| {
+            lifecycle.spawn(Lane::new(number, inbox, drained, options.clone()).run())
         });
         let lanes = lanes.collect();
         drop(options);
@@ -72,7 +85,12 @@ impl Base<'_> {
         let limits = Arc::new(config.ingest.clone());
         let refusals = Refusals::new(metrics.clone());
         let eraser = Eraser::new(self.pool.clone(), intake.clone());
-        let probe = probe(intake.budget().clone(), standing, self.toggles.clone());
+        let probe = probe(
+            intake.budget().clone(),
+            standing,
+            self.toggles.clone(),
+            self.spool.clone(),
+        );
         let rest = ingest::rest::routes(ingest::rest::Recorder {
             intake: intake.clone(),
             toggles: self.toggles.clone(),
@@ -119,17 +137,20 @@ async fn follow(lanes: Vec<JoinHandle<Option<()>>>, last: CancellationToken, lif
 }
 
 /// Ready means: an event sent now will be kept. While there is room it will; without room it must
-/// wait for a lane, and a lane in trouble does not come.
-fn probe(budget: Budget, standing: Arc<Standing>, toggles: Toggles) -> Probe {
+/// wait for a lane, and a lane in trouble whose batches no spool takes does not come.
+fn probe(budget: Budget, standing: Arc<Standing>, toggles: Toggles, spool: Option<Spool>) -> Probe {
     Arc::new(move || {
         let trouble = standing.trouble();
         let toggles_age = toggles.age();
+        let spool = spool.as_ref().map(Spool::status);
+        let takes = spool.as_ref().is_some_and(|spool| spool.takes);
         let reason = trouble
             .as_ref()
-            .filter(|_| budget.is_full())
+            .filter(|_| budget.is_full() && !takes)
             .map(|trouble| {
+                let spool = spool.map_or("", |_| ", nor does the spool take anything");
                 let remedy = trouble.remedy.unwrap_or("events wait until it is back");
-                format!("the queue is full and the database cannot be written to; {remedy}")
+                format!("the queue is full and the database cannot be written to{spool}; {remedy}")
             });
         let database = match trouble {
             Some(trouble) => format!("down: {}", trouble.class),
@@ -140,6 +161,7 @@ fn probe(budget: Budget, standing: Arc<Standing>, toggles: Toggles) -> Probe {
             ready: reason.is_none(),
             reason,
             database,
+            spooled_events: spool.map(|spool| spool.events),
             toggles_age,
         }
     })

@@ -24,8 +24,8 @@ const TICK: Duration = Duration::from_millis(500);
 const GAP: Duration = Duration::from_millis(20);
 /// A statement without an answer for this long: the other end is gone without a word.
 const ANSWER: Duration = Duration::from_secs(2);
-/// The longest pause between two tries to connect.
-const PAUSE: Duration = Duration::from_secs(5);
+/// The longest pause between two tries to connect; chance makes it up to twice as long.
+const PAUSE: Duration = Duration::from_secs(1);
 
 /// Follows `appstate` over a connection of its own.
 pub struct Listener {

@@ -7,6 +7,7 @@ use tokio::time::timeout;
 use tokio_postgres::{Row, types::Type};
 
 use super::{App, Error, Toggles};
+use crate::pg;
 
 const LIST: &str = include_str!("../../sql/control/list.sql");
 const APP: &str = include_str!("../../sql/control/app.sql");
@@ -72,7 +73,8 @@ impl Store {
                 (&app, Type::TEXT),
                 (&enabled, Type::BOOL),
             ];
-            let rows = client.query_typed(SET, &values).await?;
+            let rows = client.query_typed(SET, &values).await;
+            let rows = rows.inspect_err(|error| pg::leave(&self.pool, error))?;
             Ok(rows.first().map(self::app).transpose()?)
         })
         .await?;

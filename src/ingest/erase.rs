@@ -11,6 +11,7 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
+use tokio::time::timeout;
 use tokio_postgres::{Client, Row, error::SqlState, types::Type};
 
 use super::{cut, lane::attempts, queue::Intake};
@@ -22,6 +23,9 @@ use crate::{
 
 /// How long events that were taken before may need to be written.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// How long an answer is waited for. `--statement-timeout` ends each slow statement before; this is
+/// for a line that fell silent.
+const ANSWER: Duration = Duration::from_mins(2);
 /// How often it is tried when it meets writers that locked the same rows in another order.
 const TRIES: usize = 5;
 
@@ -98,7 +102,7 @@ impl Eraser {
             return Ok(None);
         }
         self.settled(instance).await?;
-        again(|| delete(&self.pool, instance, user)).await
+        again(&self.pool, || delete(&self.pool, instance, user)).await
     }
 
     /// Cuts an instance from step `from` on, for a rerun asked for at `asked_at`. False when `user`
@@ -119,13 +123,18 @@ impl Eraser {
         self.settled(instance).await?;
         let owner = {
             let client = self.pool.get().await.map_err(pg::Error::from)?;
-            owner(&client, instance).await.map_err(pg::Error::from)?
+            let owner = timeout(ANSWER, owner(&client, instance)).await;
+            let owner = owner.map_err(|_| pg::Error::Silent(ANSWER))?;
+            owner.map_err(pg::Error::from)?
         };
         match owner {
             Some(owner) if differs(owner.as_deref(), user) => Ok(false),
             None => Ok(true),
             Some(_) => {
-                again(|| cut::make(&self.pool, instance, from, asked_at)).await?;
+                again(&self.pool, || {
+                    cut::make(&self.pool, instance, from, asked_at)
+                })
+                .await?;
                 Ok(true)
             }
         }
@@ -138,19 +147,27 @@ impl Eraser {
 }
 
 /// Does `work`, again after a deadlock.
-async fn again<T, F>(work: impl Fn() -> F) -> Result<T, Error>
+async fn again<T, F>(pool: &Pool, work: impl Fn() -> F) -> Result<T, Error>
 where
     F: Future<Output = Result<T, pg::Error>>,
 {
     let mut tries = 1;
     loop {
-        match work().await {
+        let outcome = timeout(ANSWER, work()).await;
+        match outcome.unwrap_or(Err(pg::Error::Silent(ANSWER))) {
             Err(pg::Error::Statement(error))
                 if error.code() == Some(&SqlState::T_R_DEADLOCK_DETECTED) && tries < TRIES =>
             {
                 tries += 1;
             }
-            outcome => return Ok(outcome?),
+            outcome => {
+                return outcome.map_err(|error| {
+                    if let pg::Error::Statement(error) = &error {
+                        pg::leave(pool, error);
+                    }
+                    error.into()
+                });
+            }
         }
     }
 }

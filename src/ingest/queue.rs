@@ -32,7 +32,7 @@ const PARTS: usize = 4096;
 
 /// Memory taken from the budget; part of it can be given back early.
 #[derive(Debug)]
-pub struct Permit(OwnedSemaphorePermit);
+pub struct Permit(pub(super) OwnedSemaphorePermit);
 
 /// Encoded rows of one table and where they came from.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -152,6 +152,12 @@ pub fn queue(lanes: usize, bytes: usize) -> (Intake, Vec<Inbox>) {
     (intake, receivers.into_iter().map(Inbox).collect())
 }
 
+/// The lane of an instance, of so many lanes.
+pub fn lane_of(instance: &str, lanes: usize) -> usize {
+    let hash = FixedState::default().hash_one(instance);
+    usize::try_from(hash % lanes as u64).expect("below the number of lanes")
+}
+
 impl Intake {
     /// Number of lanes.
     pub fn lanes(&self) -> usize {
@@ -160,9 +166,7 @@ impl Intake {
 
     /// The lane of an instance.
     pub fn lane(&self, instance: &str) -> usize {
-        let hash = FixedState::default().hash_one(instance);
-        let lane = hash % self.lanes.len() as u64;
-        usize::try_from(lane).expect("below the number of lanes")
+        lane_of(instance, self.lanes.len())
     }
 
     /// The budget of this intake.

@@ -36,7 +36,12 @@ async fn sweeps(pool: Pool) {
         ticks.tick().await;
         let failure = match timeout(PATIENCE, sweep(&pool)).await {
             Ok(Ok(())) => None,
-            Ok(Err(error)) => Some(error.to_string()),
+            Ok(Err(error)) => {
+                if let pg::Error::Statement(error) = &error {
+                    pg::leave(&pool, error);
+                }
+                Some(error.to_string())
+            }
             Err(_) => Some(format!("no answer within {} s", PATIENCE.as_secs())),
         };
         if let Some(error) = failure.as_ref().filter(|_| !failing) {

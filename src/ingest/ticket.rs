@@ -52,6 +52,8 @@ pub struct Outcome {
     pub counts: Counts,
     /// Those that were rejected; as many as `counts.invalid`.
     pub rejections: Vec<Rejection>,
+    /// Some are in the spool and not in the tables yet.
+    pub spooled: bool,
 }
 
 impl Outcome {
@@ -65,6 +67,7 @@ impl Outcome {
     pub fn absorb(&mut self, other: Self) {
         self.counts += other.counts;
         self.rejections.extend(other.rejections);
+        self.spooled |= other.spooled;
     }
 }
 
@@ -192,6 +195,20 @@ mod tests {
         two.settle(recorded(4));
         assert_eq!(receipt.answer().await, Ok(recorded(7)));
         assert_eq!(budget.available_permits(), 10);
+    }
+
+    #[tokio::test]
+    async fn a_chunk_is_as_durable_as_the_least_of_its_parts() {
+        let (_, ticket, mut receipt) = open();
+        let (one, two) = (ticket.share(), ticket.share());
+        drop(ticket);
+        one.settle(Outcome {
+            spooled: true,
+            ..recorded(1)
+        });
+        two.settle(recorded(1));
+        let answer = receipt.answer().await.expect("settled");
+        assert!(answer.spooled);
     }
 
     #[tokio::test]

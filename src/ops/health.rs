@@ -20,6 +20,8 @@ pub struct Readiness {
     pub reason: Option<String>,
     /// `up`, or `down: ` and the class of the failure.
     pub database: String,
+    /// Events that are kept on disk and not in the database yet; none without a spool.
+    pub spooled_events: Option<u64>,
     /// Time since the toggles were last read.
     pub toggles_age: Duration,
 }
@@ -51,6 +53,7 @@ pub fn routes(probe: Probe, lifecycle: Lifecycle) -> Router {
             ready: seen.ready,
             phase: phase.to_string(),
             database: seen.database,
+            spooled_events: seen.spooled_events,
             toggles_age_seconds: seen.toggles_age.as_secs_f64(),
             reason: seen.reason,
         };
@@ -66,6 +69,8 @@ struct Report {
     ready: bool,
     phase: String,
     database: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    spooled_events: Option<u64>,
     toggles_age_seconds: f64,
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<String>,

@@ -1,24 +1,32 @@
 //! One connection: which server, how long to wait, who listens to its messages.
+//!
+//! Several servers are tried side by side, each a moment after the one before it, so that one that
+//! froze costs that moment only.
 
 use std::{
     fmt,
     future::poll_fn,
     hash::{BuildHasher as _, RandomState},
     path::Path,
-    pin::pin,
     sync::Arc,
-    task::Poll,
     time::{Duration, Instant},
 };
 
-use tokio::task::JoinHandle;
-use tokio_postgres::{
-    AsyncMessage, Client, Connection, SimpleQueryMessage, Socket, tls::MakeTlsConnect,
-};
+use futures_util::{StreamExt as _, stream::FuturesUnordered};
+use tokio::{task::JoinHandle, time::sleep};
+use tokio_postgres::{AsyncMessage, Client};
 use tokio_postgres_rustls::MakeRustlsConnect;
+use tokio_util::sync::CancellationToken;
 
-use super::{Error, Options, Refusal, Session, Target, errors};
+use super::{
+    Error, Lookout, Options, Refusal, Session, Target, errors,
+    hosts::Hosts,
+    standing::{self, Line, Standing},
+};
 use crate::config::Database;
+
+/// How long a server may take before the next one is tried too.
+const HEAD_START: Duration = Duration::from_millis(300);
 
 /// Cheap handle that makes connections to one database.
 #[derive(Clone)]
@@ -27,8 +35,14 @@ pub struct Connector(Arc<Inner>);
 struct Inner {
     options: Options,
     tls: MakeRustlsConnect,
+    /// For one server, and for all of them.
+    each: Duration,
     patience: Duration,
+    hosts: Hosts,
 }
+
+/// A connection without a task of its own, and what ends it from outside.
+type Opened = (Client, Line, CancellationToken);
 
 impl fmt::Debug for Connector {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -76,17 +90,19 @@ impl Connector {
 
     fn build(options: Options, settings: &Database) -> Result<Self, Error> {
         let tls = options.tls.client()?;
-        let servers = u32::try_from(options.targets().len()).unwrap_or(u32::MAX);
+        let count = options.targets().len();
+        let servers = u32::try_from(count).unwrap_or(u32::MAX);
         // The URL counts for one server, the setting for all of them.
+        let each = options.connect_timeout.unwrap_or(settings.connect_timeout);
         let patience = options
             .connect_timeout
-            .map_or(settings.connect_timeout, |each| {
-                each.saturating_mul(servers)
-            });
+            .map_or(each, |each| each.saturating_mul(servers));
         Ok(Self(Arc::new(Inner {
             options,
             tls,
+            each,
             patience,
+            hosts: Hosts::new(count),
         })))
     }
 
@@ -121,6 +137,19 @@ impl Connector {
         Ok(client)
     }
 
+    /// What looks after several servers of which one is the primary, to [`Lookout::run`]; none when
+    /// the URL names only one, or asks for no primary.
+    #[must_use]
+    pub fn lookout(&self) -> Option<Lookout> {
+        let options = &self.0.options;
+        let wanted = options.targets().len() > 1 && options.session.wants_primary();
+        wanted.then(|| Lookout::new(self.clone()))
+    }
+
+    pub(super) fn hosts(&self) -> &Hosts {
+        &self.0.hosts
+    }
+
     /// As [`Connector::connect`], with the task that drives the connection.
     pub(super) async fn open(
         &self,
@@ -129,147 +158,164 @@ impl Connector {
     ) -> Result<(Client, JoinHandle<()>), Error> {
         let deadline = Instant::now() + self.0.patience;
         let session = self.0.options.session;
-        let targets = self.order();
+        let mut primary = self.0.hosts.primary();
+        let mut next = self.order(*primary.borrow_and_update()).into_iter();
+        let mut attempts = FuturesUnordered::new();
         let mut second_best = None;
         let mut refusals = Vec::new();
-        for (target, left) in targets.iter().zip((1..=targets.len()).rev()) {
-            // A silent server may not use up the time of those behind it.
-            let left = u32::try_from(left).unwrap_or(u32::MAX);
-            let share = deadline.saturating_duration_since(Instant::now()) / left;
-            let refusal = match self.attempt(target, purpose, share).await {
-                Ok((client, connection, standing)) => match unwanted(session, standing) {
-                    None => return Ok((client, drive(connection, purpose, target, on_message))),
-                    Some(kind) => {
-                        if session == Session::PreferStandby && second_best.is_none() {
-                            second_best = Some((client, connection, target));
+        loop {
+            if attempts.is_empty() {
+                let Some(at) = next.next() else { break };
+                attempts.push(self.attempt(at, purpose, deadline));
+            }
+            let (at, refusal) = tokio::select! {
+                Some((at, outcome)) = attempts.next() => match outcome {
+                    Ok((opened, standing)) => match self.unwanted(at, &standing) {
+                        None => return Ok(self.drive(opened, purpose, at, on_message)),
+                        Some(refusal) => {
+                            if session == Session::PreferStandby && second_best.is_none() {
+                                second_best = Some((opened, at));
+                            }
+                            (at, refusal)
                         }
-                        Refusal::unwanted(target, kind)
-                    }
+                    },
+                    Err(refusal) => (at, refusal),
                 },
-                Err(refusal) => refusal,
+                () = sleep(HEAD_START), if next.len() > 0 => {
+                    attempts.extend(next.next().map(|at| self.attempt(at, purpose, deadline)));
+                    continue;
+                }
+                // Promoted meanwhile: it may have refused us a moment ago.
+                Ok(()) = primary.changed() => {
+                    let at = *primary.borrow_and_update();
+                    attempts.extend(at.map(|at| self.attempt(at, purpose, deadline)));
+                    continue;
+                }
             };
-            tracing::debug!(purpose, %target, reason = refusal.reason, "server passed over");
+            let reason = &refusal.reason;
+            tracing::debug!(purpose, target = %self.target(at), reason, "server passed over");
             let last = refusal.ends_the_search;
-            refusals.push(refusal);
+            refusals.push((at, refusal));
             if last {
                 break;
             }
         }
-        if let Some((client, connection, target)) = second_best {
-            return Ok((client, drive(connection, purpose, target, on_message)));
+        if let Some((opened, at)) = second_best {
+            return Ok(self.drive(opened, purpose, at, on_message));
         }
+        refusals.sort_by_key(|(at, _)| *at);
         Err(Error::Connect {
             whom: self.describe(),
-            refusals,
+            refusals: refusals.into_iter().map(|(_, refusal)| refusal).collect(),
         })
     }
 
-    fn order(&self) -> Vec<&Target> {
-        let mut targets: Vec<_> = self.0.options.targets().iter().collect();
-        if self.0.options.any_order {
-            let random = RandomState::new();
-            targets.sort_by_cached_key(|target| random.hash_one(target.to_string()));
-        }
-        targets
+    /// One server and no other, whatever it is, as it is looked at.
+    pub(super) async fn single(&self, at: usize) -> Result<Client, Refusal> {
+        let deadline = Instant::now() + self.0.each;
+        let ((client, line, _), _) = self.attempt(at, "lookout", deadline).await.1?;
+        // it outlives the end of the sessions, as it finds out what they wait for
+        let opened = (client, line, CancellationToken::new());
+        Ok(self.drive(opened, "lookout", at, |_| ()).0)
     }
 
-    /// One server, authentication and the question for its standing within `patience`.
+    /// The numbers of the servers in the order in which they are tried.
+    fn order(&self, primary: Option<usize>) -> Vec<usize> {
+        let mut order: Vec<_> = (0..self.0.options.targets().len()).collect();
+        if self.0.options.any_order {
+            let random = RandomState::new();
+            order.sort_by_cached_key(|at| random.hash_one(at));
+        } else {
+            order.sort_by_key(|at| Some(*at) != primary);
+        }
+        order
+    }
+
+    fn target(&self, at: usize) -> &Target {
+        &self.0.options.targets()[at]
+    }
+
+    /// One server, authentication and the question for its standing, until `deadline` at most.
     async fn attempt(
         &self,
-        target: &Target,
+        at: usize,
         purpose: &str,
-        patience: Duration,
-    ) -> Result<(Client, Line, Standing), Refusal> {
+        deadline: Instant,
+    ) -> (usize, Result<(Opened, Standing), Refusal>) {
         let Inner { options, tls, .. } = &*self.0;
+        let target = self.target(at);
+        let patience = deadline.saturating_duration_since(Instant::now());
+        let patience = patience.min(self.0.each);
         let mut config = options.driver(target, purpose);
         // The driver's limit is for one address of the name; a dead one may not use up all the time.
         config.connect_timeout(patience / 2);
+        let ended = self.0.hosts.session(at);
+        let several = options.targets().len() > 1 && options.session.wants_primary();
         let attempt = async {
-            let (client, mut connection) = config.connect(tls.clone()).await?;
+            let (client, mut line) = config.connect(tls.clone()).await?;
             let standing = if options.session == Session::Any {
                 Standing::default()
             } else {
-                standing(&client, &mut connection).await?
+                standing::alongside(&mut line, standing::ask(&client, several)).await?
             };
-            Ok((client, connection, standing))
+            Ok(((client, line, ended), standing))
         };
-        match tokio::time::timeout(patience, attempt).await {
+        let outcome = match tokio::time::timeout(patience, attempt).await {
             Ok(outcome) => {
                 outcome.map_err(|error: tokio_postgres::Error| Refusal::read(target, &error))
             }
             Err(_) => Err(Refusal::silence(target, patience)),
-        }
+        };
+        (at, outcome)
     }
-}
 
-type Line = Connection<Socket, <MakeRustlsConnect as MakeTlsConnect<Socket>>::Stream>;
+    /// Why a server of this standing will not do, if it will not.
+    fn unwanted(&self, at: usize, standing: &Standing) -> Option<Refusal> {
+        let session = self.0.options.session;
+        let target = self.target(at);
+        let passed_over = || {
+            let lineage = standing
+                .lineage
+                .as_ref()
+                .filter(|_| session.wants_primary())?;
+            (!self.0.hosts.is_newest(lineage)).then(|| Refusal::passed_over(target))
+        };
+        session
+            .unwanted(standing)
+            .map(|kind| Refusal::unwanted(target, kind))
+            .or_else(passed_over)
+    }
 
-/// A server in recovery is a standby; either kind may refuse writes.
-#[derive(Clone, Copy, Default)]
-struct Standing {
-    in_recovery: bool,
-    read_only: bool,
-}
-
-/// What is wrong with a server of this standing, if anything.
-fn unwanted(session: Session, standing: Standing) -> Option<&'static str> {
-    let (fits, otherwise) = match session {
-        Session::Any => return None,
-        Session::ReadWrite => (!standing.read_only, "is read-only"),
-        Session::ReadOnly => (standing.read_only, "takes writes"),
-        Session::Primary => (!standing.in_recovery, "is a standby"),
-        Session::Standby | Session::PreferStandby => (standing.in_recovery, "is no standby"),
-    };
-    (!fits).then_some(otherwise)
-}
-
-/// Asks before the connection has a task of its own, so that a server that will not do leaves none.
-async fn standing(
-    client: &Client,
-    connection: &mut Line,
-) -> Result<Standing, tokio_postgres::Error> {
-    let mut answer = pin!(client.simple_query(include_str!("../../sql/control/standing.sql")));
-    let messages = poll_fn(|cx| {
-        while let Poll::Ready(Some(message)) = connection.poll_message(cx) {
-            message?;
-        }
-        answer.as_mut().poll(cx)
-    })
-    .await?;
-    let row = messages.iter().find_map(|message| match message {
-        SimpleQueryMessage::Row(row) => Some(row),
-        _ => None,
-    });
-    let is = |column| row.and_then(|row| row.get(column)) == Some("t");
-    Ok(Standing {
-        in_recovery: is("in_recovery"),
-        read_only: is("read_only"),
-    })
-}
-
-/// Gives the connection the task that it lives on until its client is dropped.
-#[expect(
-    clippy::disallowed_methods,
-    reason = "a connection outlives the stop of whoever uses it; it ends with its client"
-)]
-fn drive(
-    mut connection: Line,
-    purpose: &str,
-    target: &Target,
-    mut on_message: impl FnMut(AsyncMessage) + Send + 'static,
-) -> JoinHandle<()> {
-    let (purpose, target) = (purpose.to_owned(), target.to_string());
-    tracing::debug!(purpose, target, "connected");
-    tokio::spawn(async move {
-        while let Some(message) = poll_fn(|cx| connection.poll_message(cx)).await {
-            match message {
-                Ok(message) => on_message(message),
-                Err(error) => {
-                    let error = errors::causes(&error);
-                    tracing::info!(purpose, target, error, "connection lost");
-                    return;
+    /// Gives the connection the task that it lives on until its client is dropped, or until it is
+    /// ended because another server has become the primary.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "a connection outlives the stop of whoever uses it; it ends with its client"
+    )]
+    fn drive(
+        &self,
+        (client, mut line, ended): Opened,
+        purpose: &str,
+        at: usize,
+        mut on_message: impl FnMut(AsyncMessage) + Send + 'static,
+    ) -> (Client, JoinHandle<()>) {
+        let (purpose, target) = (purpose.to_owned(), self.target(at).to_string());
+        tracing::debug!(purpose, target, "connected");
+        let driven = async move {
+            while let Some(message) = poll_fn(|cx| line.poll_message(cx)).await {
+                match message {
+                    Ok(message) => on_message(message),
+                    Err(error) => {
+                        let error = errors::causes(&error);
+                        tracing::info!(purpose, target, error, "connection lost");
+                        return;
+                    }
                 }
             }
-        }
-    })
+        };
+        let task = tokio::spawn(async move {
+            ended.run_until_cancelled(driven).await;
+        });
+        (client, task)
+    }
 }

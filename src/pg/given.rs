@@ -24,7 +24,7 @@ pub(super) struct Given {
     password: Option<String>,
     passfile: Option<PathBuf>,
     connect_timeout: Option<Duration>,
-    session: Session,
+    session: Option<Session>,
     any_order: bool,
     mode: Option<Mode>,
     root: Option<Root>,
@@ -61,7 +61,7 @@ impl Given {
             "password" => self.password = Some(value),
             "passfile" => self.passfile = Some(value.into()),
             "connect_timeout" => self.connect_timeout = some_seconds(word, &value)?,
-            "target_session_attrs" => self.session = one_of(word, &value, SESSIONS)?,
+            "target_session_attrs" => self.session = Some(one_of(word, &value, SESSIONS)?),
             "load_balance_hosts" => {
                 self.any_order = one_of(word, &value, &[("disable", false), ("random", true)])?;
             }
@@ -147,11 +147,11 @@ impl Given {
         let mut driver = self.driver;
         // A server that vanished without a word is noticed in this time, not in hours.
         if driver.get_tcp_user_timeout().is_none() {
-            driver.tcp_user_timeout(DEAD_AFTER);
+            driver.tcp_user_timeout(UNHEARD);
         }
         if !self.keepalives {
-            driver.keepalives_idle(DEAD_AFTER / 2);
-            driver.keepalives_interval(DEAD_AFTER / 6);
+            driver.keepalives_idle(UNHEARD);
+            driver.keepalives_interval(UNHEARD / 2);
             driver.keepalives_retries(3);
         }
         driver.user(&user).dbname(&dbname).ssl_mode(tls.driver());
@@ -161,13 +161,19 @@ impl Given {
         if self.any_order {
             driver.load_balance_hosts(LoadBalanceHosts::Random);
         }
+        // Several servers of which any would do: a batch must not go to one that cannot store it.
+        let several = targets.len() > 1;
+        let session = self.session.unwrap_or(match several {
+            true => Session::ReadWrite,
+            false => Session::Any,
+        });
         Ok(Options {
             targets,
             user,
             dbname,
             driver,
             connect_timeout: self.connect_timeout,
-            session: self.session,
+            session,
             any_order: self.any_order,
             tls,
         })
@@ -225,7 +231,9 @@ impl Given {
     }
 }
 
-const DEAD_AFTER: Duration = Duration::from_secs(30);
+/// What was sent must be confirmed by the other machine in this time, and a line without anything to
+/// say is asked for a sign of life this often.
+const UNHEARD: Duration = Duration::from_secs(10);
 
 const SESSIONS: &[(&str, Session)] = &[
     ("any", Session::Any),

@@ -2,7 +2,8 @@
 //! manual), for a driver that knows only some of them.
 //!
 //! Differences from libpq, all on the strict or the simple side: nothing is read from the
-//! environment, from service files or from `~/.postgresql`; `allow` means `prefer`; TLS that fails
+//! environment, from service files or from `~/.postgresql`; several hosts mean
+//! `target_session_attrs=read-write` unless it is given; `allow` means `prefer`; TLS that fails
 //! under `prefer` is an error and no reason to go on without. No error and no `Debug` shows a
 //! password.
 
@@ -12,7 +13,8 @@ use tokio_postgres::config::{Config, SslMode};
 
 use super::{Error, given::Given, tls::Settings as Tls, words};
 
-/// Which kind of server will do (`target_session_attrs`).
+/// Which kind of server will do (`target_session_attrs`). Unlike libpq, of several servers one that
+/// takes writes is wanted unless the URL says otherwise.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Session {
     /// The first that answers.

@@ -19,7 +19,7 @@ use tokio_postgres::{
     types::{ToSql, Type},
 };
 
-use super::{Connector, Error};
+use super::{Connector, Error, is_stale};
 use crate::config::Database;
 
 /// How long an idle connection may take to show that it lives.
@@ -54,6 +54,15 @@ pub fn pool(connector: &Connector, settings: &Database) -> Pool {
     .runtime(Runtime::Tokio1)
     .build()
     .expect("a runtime is named")
+}
+
+/// Closes what `pool` has idle when `error` says that its connections lead to the wrong server or to
+/// none, so that the next ones are made anew. A sign of life does not tell that a server refuses
+/// writes.
+pub fn leave(pool: &Pool, error: &tokio_postgres::Error) {
+    if is_stale(error) {
+        pool.retain(|_, _| false);
+    }
 }
 
 struct Dial {

@@ -55,6 +55,13 @@ impl Refusal {
         Self::away(target, format!("the server {kind}"), remedy)
     }
 
+    /// A primary, but another one was promoted after it.
+    pub(super) fn passed_over(target: &Target) -> Self {
+        let remedy = "stop the old primary, or make it a standby of the new one; if it is to be the primary again, promote it or restart flowtrail";
+        let reason = "the server takes writes, but another one was promoted after it";
+        Self::away(target, reason, remedy)
+    }
+
     /// The driver's error, read.
     pub(super) fn read(target: &Target, error: &tokio_postgres::Error) -> Self {
         if let Some(db) = error.as_db_error() {

@@ -1,7 +1,14 @@
 //! Whether the history can be read now.
 
+use std::time::Duration;
+
+use tokio::time::timeout;
+
 use super::{Error, History};
 use crate::pg::{self, Retry};
+
+/// How long an answer is waited for: who asks for health wants to know soon.
+const ANSWER: Duration = Duration::from_secs(10);
 
 /// What the tables of the database are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,7 +27,8 @@ impl History {
     pub async fn tables(&self) -> Result<Tables, Error> {
         let client = self.pool.get().await?;
         let statement = include_str!("../../sql/query/tables.sql");
-        let rows = client.query_typed(statement, &[]).await?;
+        let rows = timeout(ANSWER, client.query_typed(statement, &[])).await;
+        let rows = rows.map_err(|_| pg::Error::Silent(ANSWER))??;
         let row = rows.first();
         let yes = |column| row.is_some_and(|row| row.try_get(column).unwrap_or(false));
         Ok(Tables {

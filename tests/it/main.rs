@@ -31,6 +31,7 @@ mod reflection;
 mod refusals;
 mod rest;
 mod server;
+mod spool;
 mod statements;
 mod support;
 mod tls;

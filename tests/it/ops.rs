@@ -28,6 +28,7 @@ fn probe() -> (Arc<Mutex<Readiness>>, Probe) {
         ready: true,
         reason: None,
         database: "up".into(),
+        spooled_events: Some(3),
         toggles_age: Duration::from_millis(250),
     }));
     let seen = Arc::clone(&readiness);
@@ -86,13 +87,14 @@ async fn ready_follows_the_probe_and_the_phase() {
     check(
         200,
         serde_json::json!({"ready": true, "phase": "ready", "database": "up",
-            "toggles_age_seconds": 0.25}),
+            "spooled_events": 3, "toggles_age_seconds": 0.25}),
     )
     .await;
     *readiness.lock().expect("not poisoned") = Readiness {
         ready: false,
         reason: Some("the spool is full".into()),
         database: "down: connection".into(),
+        spooled_events: None,
         toggles_age: Duration::from_secs(9),
     };
     check(

@@ -50,6 +50,9 @@ pub(super) async fn receipts(
             answered = next(&mut current, &mut waiting) => match answered {
                 Some((pending, Ok(outcome))) => {
                     recorder.metrics.answered(&outcome.counts, pending.read_at.elapsed());
+                    if ack.through_sequence > 0 && ack.durability() != durability(&outcome) {
+                        flush(&mut ack, answers).await;
+                    }
                     add(&mut ack, pending.sequence, outcome);
                     if ack.rejections.len() >= REJECTIONS {
                         flush(&mut ack, answers).await;
@@ -89,14 +92,23 @@ async fn next(
 
 /// Sends the ack, if it answers anything, and begins a new one.
 async fn flush(ack: &mut Ack, answers: &Answers) {
-    let mut ack = std::mem::take(ack);
+    let ack = std::mem::take(ack);
     if ack.through_sequence > 0 {
-        ack.set_durability(Durability::Committed);
         send(answers, Message::Ack(ack)).await;
     }
 }
 
+/// One ack covers one durability.
+fn durability(outcome: &Outcome) -> Durability {
+    if outcome.spooled {
+        Durability::Spooled
+    } else {
+        Durability::Committed
+    }
+}
+
 fn add(ack: &mut Ack, sequence: u64, outcome: Outcome) {
+    ack.set_durability(durability(&outcome));
     let Counts {
         recorded,
         completed,

@@ -10,8 +10,9 @@ use bytes::Bytes;
 use crate::{
     event::{Invalid, Reason},
     ingest::{
-        queue::{Part, Registration, Rows},
+        queue::{Mark, Part, Registration, Rows},
         row,
+        spool::Record,
         ticket::Outcome,
     },
 };
@@ -26,11 +27,13 @@ pub enum Fate {
     Superseded,
     /// An end that may make no row and found none.
     Skipped,
+    /// It is in the spool.
+    Spooled,
     /// The database refuses it; holds the SQLSTATE.
     Refused(String),
 }
 
-/// Parts taken together. Never empty.
+/// Parts taken together.
 #[derive(Debug, Default)]
 pub struct Batch {
     parts: Vec<Part>,
@@ -47,6 +50,18 @@ impl Batch {
         self.flows += part.flows.marks.len();
         self.bytes += part.steps.bytes.len() + part.flows.bytes.len();
         self.parts.push(part);
+    }
+
+    /// Adds the parts of `other` behind those that are there; neither has been tried.
+    pub fn append(&mut self, other: Self) {
+        for part in other.parts {
+            self.push(part);
+        }
+    }
+
+    /// Whether it has no part.
+    pub fn is_empty(&self) -> bool {
+        self.parts.is_empty()
     }
 
     /// Number of rows.
@@ -158,6 +173,44 @@ impl Batch {
         others
     }
 
+    /// The rows in `ranges` as records of the spool, one for each part that has any.
+    pub fn records(&self, ranges: &[Range<usize>], spooled_at: i64, resent: bool) -> Vec<Record> {
+        let mut wanted = vec![false; self.rows()];
+        for range in ranges {
+            wanted[range.clone()].fill(true);
+        }
+        let (mut steps, mut flows) = wanted.split_at(self.steps);
+        let mut records = Vec::new();
+        for part in &self.parts {
+            let record = Record {
+                spooled_at,
+                resent: resent || part.resent,
+                reruns: part.reruns,
+                registration: part.registration.clone(),
+                app: part.app.clone(),
+                steps: part.steps.only(take(&mut steps, part.steps.marks.len())),
+                flows: part.flows.only(take(&mut flows, part.flows.marks.len())),
+            };
+            if record.events() > 0 {
+                records.push(record);
+            }
+        }
+        records
+    }
+
+    /// The parts with ends that may make no row, apart from the others.
+    pub fn split_complete_only(self) -> (Self, Self) {
+        let (mut behind, mut rest) = (Self::default(), Self::default());
+        for part in self.parts {
+            if part.flows.marks.iter().any(|mark| mark.complete_only) {
+                behind.push(part);
+            } else {
+                rest.push(part);
+            }
+        }
+        (behind, rest)
+    }
+
     /// Answers every part.
     pub fn settle(self) {
         let mut fates = vec![Fate::Stored; self.rows()];
@@ -173,8 +226,14 @@ impl Batch {
                 for (mark, fate) in rows.marks.iter().zip(own) {
                     let counts = &mut outcome.counts;
                     match std::mem::take(fate) {
-                        Fate::Stored if mark.complete_only => counts.completed += 1,
-                        Fate::Stored => counts.recorded += 1,
+                        fate @ (Fate::Stored | Fate::Spooled) => {
+                            outcome.spooled |= fate == Fate::Spooled;
+                            if mark.complete_only {
+                                counts.completed += 1;
+                            } else {
+                                counts.recorded += 1;
+                            }
+                        }
                         Fate::Superseded => counts.superseded += 1,
                         Fate::Skipped => counts.skipped += 1,
                         Fate::Refused(code) => outcome.reject(mark.index, refused(&code)),
@@ -184,6 +243,12 @@ impl Batch {
             part.share.settle(outcome);
         }
     }
+}
+
+fn take<'a>(flags: &mut &'a [bool], count: usize) -> &'a [bool] {
+    let (taken, rest) = flags.split_at(count);
+    *flags = rest;
+    taken
 }
 
 fn refused(code: &str) -> Invalid {
@@ -228,6 +293,25 @@ fn encoded<'a>(
 }
 
 impl Rows {
+    /// The rows that are `wanted`, one flag for each; copies nothing when that is all of them.
+    fn only(&self, wanted: &[bool]) -> Self {
+        if wanted.iter().all(|wanted| *wanted) {
+            return self.clone();
+        }
+        let mut only = Vec::new();
+        let mut marks = Vec::new();
+        let rows = self.iter().zip(&self.marks).zip(wanted);
+        for ((row, mark), _) in rows.filter(|(_, wanted)| **wanted) {
+            only.extend_from_slice(row);
+            let end = u32::try_from(only.len()).expect("less than all of them");
+            marks.push(Mark { end, ..*mark });
+        }
+        Self {
+            bytes: only.into(),
+            marks,
+        }
+    }
+
     /// The encoded rows, one by one.
     fn iter(&self) -> impl Iterator<Item = &[u8]> {
         (0..self.marks.len()).map(|at| &self.bytes[self.begin(at)..self.begin(at + 1)])

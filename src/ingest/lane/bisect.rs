@@ -103,9 +103,19 @@ impl Bisect {
         Some(TABLE_AT_FAULT)
     }
 
+    /// The rows that are neither stored nor refused.
+    pub fn rest(&self) -> &[Range<usize>] {
+        &self.todo
+    }
+
+    /// Nothing more is to be written by whoever works through this list.
+    pub fn leave(&mut self) {
+        self.todo.clear();
+    }
+
     /// The rows that the database refuses.
-    pub fn refused(self) -> Vec<(usize, Cause)> {
-        self.refused
+    pub fn refused(&self) -> &[(usize, Cause)] {
+        &self.refused
     }
 
     fn halve(&mut self, rows: Range<usize>) {
@@ -155,7 +165,7 @@ mod tests {
             let (stored, wait) = play(&mut bisect, poison);
             assert_eq!(wait, None);
             assert_eq!(stored.len(), 10_000 - poison.len());
-            let refused: Vec<_> = bisect.refused().into_iter().map(|(row, _)| row).collect();
+            let refused: Vec<_> = bisect.refused().iter().map(|(row, _)| *row).collect();
             assert_eq!(refused, poison);
         };
         check(&[]);

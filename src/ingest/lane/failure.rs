@@ -45,6 +45,10 @@ pub enum Failure {
     Silence(Duration),
     /// COMMIT was answered with a warning: the commit may be missing on a synchronous standby.
     Doubtful,
+    /// It is another database than the one that the events are for.
+    Elsewhere,
+    /// Its schema is not one that this program can write to.
+    Schema,
     /// A record that stood in the way was moved by another writer meanwhile.
     Adrift,
 }
@@ -65,6 +69,12 @@ impl Failure {
             Self::Connect(error) => error.retry(),
             Self::Statement(error) => pg::verdict(error),
             Self::Silence(_) | Self::Doubtful | Self::Adrift => Retry::Backoff,
+            Self::Elsewhere => Retry::AfterFix(
+                "let the database URL lead to the database that this server began with, or start the server anew",
+            ),
+            Self::Schema => Retry::AfterFix(
+                "run `flowtrail migrate`, or the newer flowtrail that the schema asks for",
+            ),
         }
     }
 
@@ -102,7 +112,11 @@ impl Failure {
         match self {
             Self::Statement(error) => error.code().is_some() && !pg::is_stale(error),
             Self::Adrift => true,
-            Self::Connect(_) | Self::Silence(_) | Self::Doubtful => false,
+            Self::Connect(_)
+            | Self::Silence(_)
+            | Self::Doubtful
+            | Self::Elsewhere
+            | Self::Schema => false,
         }
     }
 
@@ -127,6 +141,8 @@ impl Failure {
             Self::Silence(_) => "silence",
             Self::Doubtful => "doubtful",
             Self::Adrift => "adrift",
+            Self::Elsewhere => "elsewhere",
+            Self::Schema => "schema",
             Self::Statement(_) => match self.retry() {
                 Retry::Backoff => "retry",
                 Retry::AfterFix(_) => "operator",
@@ -149,6 +165,8 @@ impl fmt::Display for Failure {
             },
             Self::Silence(time) => format!("no answer for {} s", time.as_secs()).into(),
             Self::Doubtful => "the commit was not confirmed by a synchronous standby".into(),
+            Self::Elsewhere => "this is another database".into(),
+            Self::Schema => "the schema's version does not go with this program".into(),
             Self::Adrift => "another writer moved a record meanwhile".into(),
         };
         f.write_str(&words)

@@ -4,6 +4,7 @@
 use std::{ops::Range, time::Duration};
 
 use tokio::time::timeout;
+use uuid::Uuid;
 
 use super::{
     apps,
@@ -20,6 +21,7 @@ pub struct Line {
     lane: usize,
     connector: Connector,
     settings: Database,
+    origin: Uuid,
     session: Option<Session>,
     /// Of the last session, which may outlive its connection.
     backend: Option<Backend>,
@@ -27,11 +29,12 @@ pub struct Line {
 
 impl Line {
     /// A line that is not connected yet.
-    pub fn new(lane: usize, connector: Connector, settings: Database) -> Self {
+    pub fn new(lane: usize, connector: Connector, settings: Database, origin: Uuid) -> Self {
         Self {
             lane,
             connector,
             settings,
+            origin,
             session: None,
             backend: None,
         }
@@ -93,7 +96,13 @@ impl Line {
             return Ok(session);
         }
         let patience = self.settings.connect_timeout + self.patience();
-        let opening = Session::open(&self.connector, self.lane, &self.settings, self.backend);
+        let opening = Session::open(
+            &self.connector,
+            self.lane,
+            &self.settings,
+            self.origin,
+            self.backend,
+        );
         let session = timeout(patience, opening)
             .await
             .unwrap_or(Err(Failure::Silence(patience)))?;

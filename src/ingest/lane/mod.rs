@@ -1,25 +1,32 @@
 //! A lane: one loop with one connection of its own that turns parts into committed transactions.
 //!
 //! Take what is there, fill up to rows, bytes or linger, write one transaction, settle. With linger
-//! 0 batches grow by themselves when the database slows: group commit. A batch stays in hand until
-//! each of its rows is committed or refused by itself; a database that is away is waited for.
+//! 0 batches grow by themselves when the database slows: group commit.
 //!
-//! - Nothing is settled before its COMMIT was answered; an unknown outcome is written again, which
-//!   the merge makes harmless.
+//! - Nothing is settled before its COMMIT was answered, or before the spool has synced it; an unknown
+//!   outcome is written again, which the merge makes harmless.
+//! - A lane is **direct**: what it takes is written. A batch that is not committed
+//!   `--spool-after` after it was taken goes to the spool, and the lane is **spooling**: everything
+//!   goes there, without trying. What the spool gives back, first in, first out, is written whatever
+//!   the lane does; once some of it is committed the lane is direct again, and as long as there is
+//!   more, live and drained batches take turns: **draining**.
+//! - Where the spool takes nothing, or there is none, a batch stays in hand until it is committed, and
+//!   what comes after it waits.
 //! - A batch that the database refuses is halved until the row at fault stands alone. When more than
 //!   [`bisect::TOLERATED`] rows fall for the same cause, or when no row could pass, the table is at fault:
-//!   nothing is refused, the batch waits for an operator.
-//! - The lane ends when its channel is closed and empty.
+//!   nothing is refused, an operator is asked.
+//! - The lane ends when its inbox is closed and empty. What it was given by the spool stays there.
 //!
-//! Not here: the order of events, which nobody needs (the merge is order-blind); the place where a
-//! batch goes when the database stays away, which would stand beside [`write::write`] in
-//! [`Lane::attempt`].
+//! Not here: the order of events, which nobody needs: the merge is order-blind. The one exception,
+//! ends that complete a stored instance and make none, go behind their start, into the spool, while
+//! it holds anything.
 
 mod apps;
 pub(super) mod attempts;
 mod batch;
 mod bisect;
 mod copy;
+mod detour;
 mod failure;
 mod line;
 pub(super) mod reruns;
@@ -27,47 +34,49 @@ mod session;
 mod standing;
 mod tell;
 mod write;
+mod writer;
 
-use std::{ops::Range, sync::Arc, time::Duration};
+use std::{pin::pin, sync::Arc, time::Duration};
 
-use backon::{BackoffBuilder as _, ExponentialBackoff, ExponentialBuilder};
-use tokio::time::{Instant, timeout_at};
+use tokio::{
+    sync::mpsc,
+    time::{Instant, sleep, timeout_at},
+};
+use uuid::Uuid;
 
-use batch::{Batch, Fate};
+use batch::Batch;
 use bisect::Bisect;
-use failure::Failure;
-use line::Line;
-use write::{Way, Written};
+use detour::Detour;
+use writer::{Until, Writer};
 
 pub use standing::{Standing, Trouble};
 pub use tell::Tell;
 
-use super::{metrics::Metrics, queue::Inbox};
-use crate::{
-    config,
-    control::Toggles,
-    pg::{Connector, Retry},
+use super::{
+    metrics::Metrics,
+    queue::{Inbox, Part},
+    spool::Spool,
 };
+use crate::{config, control::Toggles, pg::Connector};
 
-/// Batches a lane stays with the staged way after a duplicate: a failed COPY leaves dead rows.
-const STAGED_BATCHES: u32 = 100;
-/// How often a batch is tried again at once after a deadlock: two writers that lock the same
-/// instances in different orders are through when one of them begins anew.
-const DEADLOCKS: usize = 3;
-/// How long the registration of apps may take, and how long a failed one is not tried again.
-const REGISTRATION: Duration = Duration::from_secs(1);
-/// The longest pause between two tries.
-const PAUSE: Duration = Duration::from_secs(5);
+/// Rows that a batch may always have, however slow the database is.
+const FEWEST_ROWS: usize = 100;
+/// How often a spool that refused is asked again while the database is waited for.
+const ASK_AGAIN: Duration = Duration::from_secs(1);
 
 /// What lanes are made of.
 #[derive(Clone, Debug)]
 pub struct Options {
     /// How they reach the database.
     pub connector: Connector,
+    /// `flowtrail.meta.database_id` of the database that events are for; nothing is written elsewhere.
+    pub origin: Uuid,
     /// Limits of a batch.
     pub ingest: config::Ingest,
     /// Timeouts.
     pub database: config::Database,
+    /// Where batches go that are not committed in time, and that time.
+    pub spool: Option<(Spool, Duration)>,
     /// Where registered apps are noted.
     pub toggles: Toggles,
     /// What is counted.
@@ -81,152 +90,239 @@ pub struct Options {
 /// One writer.
 #[derive(Debug)]
 pub struct Lane {
-    number: usize,
-    parts: Inbox,
-    options: Options,
-    line: Line,
-    staged_batches: u32,
-    /// No app is registered before.
-    register_from: Instant,
+    inbox: Inbox,
+    /// What the spool gives back.
+    drained: mpsc::Receiver<Part>,
+    limits: config::Ingest,
+    tell: Tell,
+    writer: Writer,
+    detour: Option<Detour>,
+    /// Live batches go to the spool without trying.
+    spooling: bool,
+    /// A batch that was taken and that the spool refused.
+    in_hand: Option<Batch>,
+    /// Rows a live batch may have; less after one that was not committed in time.
+    most_rows: usize,
+    /// Whose turn it is when both wait.
+    drained_next: bool,
+}
+
+enum Work {
+    Live(Batch),
+    Drained(Batch),
 }
 
 impl Lane {
-    /// Lane `number`, which writes what comes through `parts`.
-    pub fn new(number: usize, parts: Inbox, options: Options) -> Self {
-        let line = Line::new(number, options.connector.clone(), options.database.clone());
+    /// Lane `number`, which writes what comes through `inbox` and what the spool gives back.
+    pub fn new(
+        number: usize,
+        inbox: Inbox,
+        drained: mpsc::Receiver<Part>,
+        options: Options,
+    ) -> Self {
         Self {
-            number,
-            parts,
-            options,
-            line,
-            staged_batches: 0,
-            register_from: Instant::now(),
+            inbox,
+            drained,
+            limits: options.ingest.clone(),
+            tell: options.tell.clone(),
+            detour: options.spool.clone().map(Detour::from),
+            spooling: false,
+            in_hand: None,
+            most_rows: options.ingest.batch_rows,
+            drained_next: false,
+            writer: Writer::new(number, options),
         }
     }
 
-    /// Writes until the channel is closed and empty. Dropping it loses what is in hand; the senders
-    /// are told so.
+    /// Writes until the inbox is closed and empty. Dropping it loses what is in hand; the senders are
+    /// told so.
     pub async fn run(mut self) {
-        while let Some(part) = self.parts.recv().await {
-            let mut batch = Batch::default();
-            batch.push(part);
-            self.fill(&mut batch).await;
-            if batch.rows() > 0 {
-                self.store(&mut batch).await;
-                self.options.tell.committed(&batch);
-            }
-            self.register(&batch).await;
-            batch.settle();
-        }
-    }
-
-    /// Takes what is there, and waits for more as long as the linger allows.
-    async fn fill(&mut self, batch: &mut Batch) {
-        let limits = &self.options.ingest;
-        let deadline = Instant::now() + limits.linger;
-        while batch.rows() < limits.batch_rows && batch.bytes() < limits.batch_bytes {
-            let part = match self.parts.try_recv() {
-                Some(part) => part,
-                None if limits.linger.is_zero() => return,
-                None => match timeout_at(deadline, self.parts.recv()).await {
-                    Ok(Some(part)) => part,
-                    Ok(None) | Err(_) => return,
-                },
-            };
-            batch.push(part);
-        }
-    }
-
-    /// Returns when every row is committed or refused by itself.
-    async fn store(&mut self, batch: &mut Batch) {
-        let began = Instant::now();
-        let mut bisect = Bisect::new(batch.rows());
-        let mut pauses = pauses();
-        while let Some(rows) = bisect.next() {
-            match self.attempt(batch, &rows).await {
-                Ok(written) => {
-                    for (row, fate) in written.fates {
-                        batch.note(row, fate);
-                    }
-                    bisect.stored();
-                    pauses = self::pauses();
-                    self.options.standing.clear(self.number);
-                }
-                Err(failure) => {
-                    self.options.metrics.failed(failure.class());
-                    if let Some(advice) = bisect.failed(rows, &failure.verdict()) {
-                        self.wait(&failure, advice, &mut pauses).await;
-                    }
-                }
+        while let Some(work) = self.next().await {
+            match work {
+                Work::Live(batch) => self.live(batch).await,
+                Work::Drained(batch) => self.drained(batch).await,
             }
         }
-        for (row, cause) in bisect.refused() {
-            batch.note(row, Fate::Refused(cause.code));
+    }
+
+    /// What is to be written next; none when no live part can come any more.
+    async fn next(&mut self) -> Option<Work> {
+        if let Some(batch) = self.in_hand.take() {
+            return Some(Work::Live(batch));
         }
-        self.options.metrics.flushed(batch.rows(), began.elapsed());
+        let drained_first = std::mem::take(&mut self.drained_next);
+        if drained_first && let Ok(part) = self.drained.try_recv() {
+            return Some(Work::Drained(self.fill_drained(part)));
+        }
+        tokio::select! {
+            biased;
+            part = self.inbox.recv() => {
+                let part = part?;
+                self.drained_next = true;
+                let rows = self.most_rows;
+                Some(Work::Live(fill(&mut self.inbox, &self.limits, rows, part).await))
+            }
+            Some(part) = self.drained.recv() => Some(Work::Drained(self.fill_drained(part))),
+        }
     }
 
-    /// Says what is wrong, once for each trouble, and waits before the next try.
-    async fn wait(&self, failure: &Failure, advice: Retry, pauses: &mut ExponentialBackoff) {
-        let remedy = match advice {
-            Retry::AfterFix(remedy) => Some(remedy),
-            Retry::Backoff | Retry::Never => None,
-        };
-        self.options.standing.report(self.number, failure, remedy);
-        tokio::time::sleep(pauses.next().unwrap_or(PAUSE)).await;
-    }
-
-    /// Writes `rows` in one transaction, the optimistic way when nothing speaks against it, and the
-    /// staged way at once when that meets a duplicate.
-    async fn attempt(&mut self, batch: &Batch, rows: &Range<usize>) -> Result<Written, Failure> {
-        if self.staged_batches == 0 && !batch.resent() {
-            match self.line.write(batch, rows, Way::Optimistic).await {
-                Err(failure) if failure.conflict() => self.staged_batches = STAGED_BATCHES,
-                outcome => return outcome,
+    fn fill_drained(&mut self, part: Part) -> Batch {
+        let mut batch = Batch::default();
+        batch.push(part);
+        while batch.rows() < self.limits.batch_rows && batch.bytes() < self.limits.batch_bytes {
+            match self.drained.try_recv() {
+                Ok(part) => batch.push(part),
+                Err(_) => break,
             }
         }
-        let mut outcome = self.line.write(batch, rows, Way::Staged).await;
-        for _ in 0..DEADLOCKS {
-            if !matches!(&outcome, Err(failure) if failure.deadlock()) {
-                break;
-            }
-            outcome = self.line.write(batch, rows, Way::Staged).await;
-        }
-        let written = outcome?;
-        self.staged_batches = match self.staged_batches {
-            0 => 0,
-            _ if written.conflicts => STAGED_BATCHES,
-            left => left - 1,
-        };
-        Ok(written)
+        batch
     }
 
-    /// Makes rows for apps that have none. Without a second try: it must not hold up events, and a
-    /// later chunk of such an app asks again.
-    async fn register(&mut self, batch: &Batch) {
-        let apps = batch.registrations();
-        if apps.is_empty() || Instant::now() < self.register_from {
+    /// Returns when the batch is settled.
+    async fn live(&mut self, batch: Batch) {
+        let Some(mut batch) = self.behind_their_starts(batch).await else {
             return;
-        }
-        match self.line.register(&apps, REGISTRATION).await {
-            Ok(()) => {
-                for app in apps {
-                    self.options.toggles.registered(&app.user, &app.app);
+        };
+        let mut work = Bisect::new(batch.rows());
+        let mut until = match &self.detour {
+            None => Until::Decided,
+            Some(_) if self.spooling => Until::Failure,
+            Some(detour) => Until::Deadline(Instant::now() + detour.after),
+        };
+        // While the lane is spooling the spool comes first, and trying only where it refuses.
+        let mut tries = !self.spooling;
+        loop {
+            if tries && self.writer.store(&mut batch, &mut work, until).await {
+                self.spooling = false;
+                self.most_rows = (self.most_rows * 2).min(self.limits.batch_rows);
+                return self.committed(batch).await;
+            }
+            if let Some(detour) = &self.detour {
+                if tries && !self.spooling {
+                    self.spooling = true;
+                    self.most_rows = (batch.rows() / 2).clamp(FEWEST_ROWS, self.limits.batch_rows);
+                }
+                if detour.take(&mut batch, &mut work, tries).await {
+                    return batch.settle();
                 }
             }
-            Err(error) => {
-                tracing::warn!(%error, "apps were not registered");
-                self.register_from = Instant::now() + REGISTRATION;
+            tries = true;
+            until = Until::Failure;
+        }
+    }
+
+    /// Ends that may make no row go through the spool while it holds anything: their starts may be in
+    /// it. Answers with what else there is.
+    async fn behind_their_starts(&mut self, batch: Batch) -> Option<Batch> {
+        let Some(detour) = self.detour.as_ref().filter(|detour| detour.holds_any()) else {
+            return Some(batch);
+        };
+        if !batch.complete_only() {
+            return Some(batch);
+        }
+        let (mut behind, rest) = batch.split_complete_only();
+        let mut work = Bisect::new(behind.rows());
+        while !detour.take(&mut behind, &mut work, false).await {
+            if !detour.holds_any() {
+                // What was in front of them is in the tables.
+                behind.append(rest);
+                return Some(behind);
+            }
+            sleep(ASK_AGAIN).await;
+        }
+        behind.settle();
+        (!rest.is_empty()).then_some(rest)
+    }
+
+    /// Writes what the spool gave back, however long it takes. What comes in meanwhile waits as long
+    /// as a live batch would, and then goes to the spool.
+    async fn drained(&mut self, mut batch: Batch) {
+        let mut work = Bisect::new(batch.rows());
+        let Self {
+            inbox,
+            limits,
+            writer,
+            detour,
+            spooling,
+            in_hand,
+            most_rows,
+            ..
+        } = self;
+        let Some(detour) = detour.as_ref() else {
+            return;
+        };
+        {
+            let mut writing = pin!(writer.store(&mut batch, &mut work, Until::Decided));
+            let patience = if *spooling {
+                Duration::ZERO
+            } else {
+                detour.after
+            };
+            let mut written = tokio::time::timeout(patience, &mut writing).await.is_ok();
+            *spooling = !written;
+            while !written {
+                let mut live = match in_hand.take() {
+                    Some(live) => live,
+                    None => tokio::select! {
+                        _ = &mut writing => break,
+                        part = inbox.recv() => match part {
+                            Some(part) => fill(inbox, limits, *most_rows, part).await,
+                            // The process stops; what is in hand stays in the spool.
+                            None => return,
+                        },
+                    },
+                };
+                let mut rows = Bisect::new(live.rows());
+                let taken = {
+                    let mut taking = pin!(detour.take(&mut live, &mut rows, false));
+                    tokio::select! {
+                        taken = &mut taking => taken,
+                        _ = &mut writing => {
+                            written = true;
+                            taking.await
+                        }
+                    }
+                };
+                if taken {
+                    live.settle();
+                    continue;
+                }
+                *in_hand = Some(live);
+                if !written {
+                    let pause = sleep(ASK_AGAIN);
+                    written = tokio::select! { _ = &mut writing => true, () = pause => false };
+                }
             }
         }
+        *spooling = false;
+        self.committed(batch).await;
+    }
+
+    async fn committed(&mut self, batch: Batch) {
+        if batch.rows() > 0 {
+            self.tell.committed(&batch);
+        }
+        self.writer.register(&batch).await;
+        batch.settle();
     }
 }
 
-fn pauses() -> ExponentialBackoff {
-    ExponentialBuilder::default()
-        .with_min_delay(Duration::from_millis(50))
-        .with_max_delay(PAUSE)
-        .with_jitter()
-        .without_max_times()
-        .build()
+/// Takes what is there behind `part`, and waits for more as long as the linger allows. Not cancel
+/// safe.
+async fn fill(inbox: &mut Inbox, limits: &config::Ingest, most_rows: usize, part: Part) -> Batch {
+    let mut batch = Batch::default();
+    batch.push(part);
+    let deadline = Instant::now() + limits.linger;
+    while batch.rows() < most_rows && batch.bytes() < limits.batch_bytes {
+        let part = match inbox.try_recv() {
+            Some(part) => part,
+            None if limits.linger.is_zero() => break,
+            None => match timeout_at(deadline, inbox.recv()).await {
+                Ok(Some(part)) => part,
+                Ok(None) | Err(_) => break,
+            },
+        };
+        batch.push(part);
+    }
+    batch
 }

@@ -11,8 +11,13 @@ use tokio_postgres::{
     types::Type,
 };
 
+use uuid::Uuid;
+
 use super::failure::Failure;
-use crate::{config::Database, pg::Connector};
+use crate::{
+    config::Database,
+    pg::{Connector, migrate},
+};
 
 /// How long a statement waits for somebody else's lock.
 const LOCK_TIMEOUT: &str = "10s";
@@ -44,7 +49,7 @@ pub struct Backend {
 }
 
 impl Session {
-    /// Connects, ends what is left of the session `before`, and prepares. A line that fell silent
+    /// Connects, makes sure that it is the right database with a schema we can work with, ends what is left of the session `before`, and prepares. A line that fell silent
     /// leaves a transaction with its locks in the database, where nobody notices for hours; what it
     /// holds is what is written next.
     ///
@@ -54,6 +59,7 @@ impl Session {
         connector: &Connector,
         lane: usize,
         settings: &Database,
+        origin: Uuid,
         before: Option<Backend>,
     ) -> Result<Self, Failure> {
         let warned = Arc::new(AtomicBool::new(false));
@@ -87,6 +93,7 @@ impl Session {
         let [row] = &rows[..] else {
             return Err(Failure::Adrift);
         };
+        verify(&client, origin).await?;
         let citus = row.get("citus");
         let backend = row
             .get::<_, Option<f64>>("started_at")
@@ -145,4 +152,16 @@ impl Session {
         }
         Ok(())
     }
+}
+
+/// A server that began while its database was away learns here where its URL leads.
+async fn verify(client: &Client, origin: Uuid) -> Result<(), Failure> {
+    let identity = migrate::identity(client).await?;
+    if identity.database != origin {
+        return Err(Failure::Elsewhere);
+    }
+    if !identity.state.usable() {
+        return Err(Failure::Schema);
+    }
+    Ok(())
 }

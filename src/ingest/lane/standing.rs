@@ -68,7 +68,7 @@ impl Standing {
         let due = said.is_none_or(|said| said.elapsed() >= REMINDER);
         if due {
             let waiting_s = since.elapsed().as_secs();
-            let remedy = remedy.unwrap_or("events wait and are written when it is back");
+            let remedy = remedy.unwrap_or("events are kept and written when it is back");
             tracing::warn!(
                 lane,
                 class = trouble.class,

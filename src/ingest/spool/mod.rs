@@ -14,6 +14,7 @@
 //!   quarantined/                  segments in which something is damaged
 //! ```
 
+pub mod drain;
 mod error;
 mod record;
 

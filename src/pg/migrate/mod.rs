@@ -15,6 +15,7 @@ mod steps;
 use std::{fmt, sync::mpsc, time::Duration};
 
 use tokio_postgres::{AsyncMessage, Client};
+use uuid::Uuid;
 
 pub use error::Error;
 pub use script::script;
@@ -127,12 +128,30 @@ pub async fn state(client: &Client) -> Result<State, Error> {
             State::Empty
         });
     }
+    let identity = identity(client).await;
+    let identity = identity.map_err(|error| Error::statement(reading(), &error))?;
+    Ok(identity.state)
+}
+
+/// Which database this is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Identity {
+    /// Random, made with the schema; a standby and a restored copy have the same.
+    pub database: Uuid,
+    /// What stands in it.
+    pub state: State,
+}
+
+/// The identity of a database that has been migrated.
+///
+/// # Errors
+/// When it cannot be read, or was never migrated.
+pub async fn identity(client: &Client) -> Result<Identity, tokio_postgres::Error> {
     let meta = client
         .query_one(include_str!("../../../sql/migrations/run/meta.sql"), &[])
-        .await
-        .map_err(|error| Error::statement(reading(), &error))?;
-    let version: i32 = meta.get("schema_version");
-    Ok(match version.cmp(&VERSION) {
+        .await?;
+    let version: i32 = meta.try_get("schema_version")?;
+    let state = match version.cmp(&VERSION) {
         std::cmp::Ordering::Less => State::Behind {
             version,
             needs: VERSION,
@@ -140,8 +159,12 @@ pub async fn state(client: &Client) -> Result<State, Error> {
         std::cmp::Ordering::Equal => State::Current,
         std::cmp::Ordering::Greater => State::Ahead {
             version,
-            works_with: meta.get("oldest_binary"),
+            works_with: meta.try_get("oldest_binary")?,
         },
+    };
+    Ok(Identity {
+        database: meta.try_get("database_id")?,
+        state,
     })
 }
 

@@ -26,8 +26,8 @@ const TICK: Duration = Duration::from_millis(250);
 const IDLE: Duration = Duration::from_secs(5);
 /// A statement without an answer for this long: the other end is gone without a word.
 const ANSWER: Duration = Duration::from_secs(2);
-/// The longest pause between two tries to connect.
-const PAUSE: Duration = Duration::from_secs(5);
+/// The longest pause between two tries to connect; chance makes it up to twice as long.
+const PAUSE: Duration = Duration::from_secs(1);
 /// Instances collected at most between two ticks, or while the database is away. What fits into the
 /// payloads of a tick is less, unless ids are very short.
 const COLLECTED: usize = 20_000;

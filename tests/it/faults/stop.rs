@@ -44,7 +44,7 @@ async fn a_stop_under_load_answers_what_was_taken() {
 /// A service whose database has fallen silent under load, and the load.
 async fn stuck(cluster: &Cluster, flags: &[&str]) -> (Program, Load) {
     let url = cluster.url("postgres");
-    let mut all = vec!["--database-url", &url];
+    let mut all = vec!["--no-spool", "--database-url", &url];
     all.extend(flags);
     let program = Program::serve(&all).await;
     let load = Load::start(program.address, "s", 4, SMALL).await;

@@ -2,7 +2,10 @@
 
 use std::{
     path::PathBuf,
-    sync::atomic::{AtomicU32, Ordering},
+    sync::{
+        LazyLock,
+        atomic::{AtomicU32, Ordering},
+    },
 };
 
 use super::watchdog::Watchdog;
@@ -33,4 +36,29 @@ impl DataDir {
     pub(crate) fn text(&self) -> String {
         self.path.display().to_string()
     }
+}
+
+/// Where the data directories are of services that are given none; it goes with the test process.
+static ROOT: LazyLock<(PathBuf, Watchdog)> = LazyLock::new(|| {
+    let root = PathBuf::from(format!("/tmp/flowtrail-it-data-{}", std::process::id()));
+    std::fs::create_dir_all(&root).expect("/tmp is writable");
+    let watchdog = Watchdog::new(r#"rm -rf "$1""#, &[&root.to_string_lossy()]);
+    (root, watchdog)
+});
+
+/// `flags`, and unless they say where, a data directory of its own. Unless they say when, batches go to
+/// the spool only after a time that no test waits: a busy machine must not make a detour of a commit.
+pub(super) fn with_data_dir(flags: &[&str]) -> Vec<String> {
+    static NUMBER: AtomicU32 = AtomicU32::new(0);
+    let given = |wanted: &[&str]| flags.iter().any(|flag| wanted.contains(flag));
+    let mut all: Vec<_> = flags.iter().map(ToString::to_string).collect();
+    if !given(&["--data-dir"]) {
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        let path = ROOT.0.join(number.to_string());
+        all.extend(["--data-dir".into(), path.display().to_string()]);
+    }
+    if !given(&["--spool-after", "--no-spool"]) {
+        all.extend(["--spool-after".into(), "1m".into()]);
+    }
+    all
 }

@@ -15,6 +15,8 @@ use flowtrail::{
 };
 use rustix::process::{Pid, Signal, kill_process};
 
+use super::data_dir::with_data_dir;
+
 /// What `serve` takes, as a program of one option group.
 #[derive(clap::Parser)]
 struct Options {
@@ -32,6 +34,7 @@ pub(crate) fn config(database_url: &str, more: &[&str]) -> Config {
         database_url,
     ];
     words.extend(more);
+    let words = with_data_dir(&words);
     Options::try_parse_from(words)
         .expect("options of serve")
         .config
@@ -63,7 +66,7 @@ impl Program {
     fn start_on(address: SocketAddr, flags: &[&str]) -> Self {
         let mut child = Command::new(env!("CARGO_BIN_EXE_flowtrail"))
             .arg("serve")
-            .args(flags)
+            .args(with_data_dir(flags))
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
             .spawn()

@@ -1,0 +1,194 @@
+//! The way back: what the spool holds goes to the lanes, in the order in which it came, and is
+//! finished once it is in the tables.
+//!
+//! A record is handed over like a chunk: with a ticket, within the budget, as an app of its own among
+//! the others. Its rows go to the lanes of today, which may be more or fewer than when it was
+//! spooled. The lanes decide when: while the database is away, what they were given first is the
+//! probe, and nothing else moves.
+
+use std::{collections::VecDeque, time::Duration};
+
+use tokio::{sync::mpsc, time::sleep};
+use tokio_util::sync::CancellationToken;
+
+use super::{Reader, Record};
+use crate::ingest::{
+    queue::{Budget, Mark, Part, Permit, Rows, lane_of},
+    row,
+    ticket::{Lost, Outcome, Receipt, ticket},
+};
+
+/// Parts that may wait in front of a lane.
+const PARTS: usize = 64;
+/// The pause after the disk refused.
+const PAUSE: Duration = Duration::from_secs(1);
+/// Bytes of a part besides its rows, about.
+const PART_BYTES: usize = 1 << 10;
+
+/// Gives the lanes what the spool holds.
+#[derive(Debug)]
+pub struct Drain {
+    reader: Reader,
+    lanes: Vec<mpsc::Sender<Part>>,
+    budget: Budget,
+    flights: VecDeque<Flight>,
+    /// Read, waiting for room.
+    ready: Option<(u64, Record)>,
+}
+
+/// A record that lanes have.
+#[derive(Debug)]
+struct Flight {
+    sequence: u64,
+    record: Record,
+    receipt: Receipt,
+}
+
+/// What drains into `lanes` lanes, and what each of them reads.
+pub fn drain(reader: Reader, lanes: usize, budget: Budget) -> (Drain, Vec<mpsc::Receiver<Part>>) {
+    let (lanes, receivers) = (0..lanes).map(|_| mpsc::channel(PARTS)).unzip();
+    let drain = Drain {
+        reader,
+        lanes,
+        budget,
+        flights: VecDeque::new(),
+        ready: None,
+    };
+    (drain, receivers)
+}
+
+/// What lanes read where there is no spool.
+pub fn nothing(lanes: usize) -> Vec<mpsc::Receiver<Part>> {
+    (0..lanes).map(|_| mpsc::channel(1).1).collect()
+}
+
+impl Drain {
+    /// Drains until `end` is cancelled or a lane has ended. What is not finished by then stays.
+    pub async fn run(mut self, end: CancellationToken) {
+        end.run_until_cancelled(self.drain()).await;
+    }
+
+    async fn drain(&mut self) {
+        loop {
+            let waiting = self.ready.as_ref().map(|(_, record)| record.bytes());
+            tokio::select! {
+                biased;
+                answer = answer(&mut self.flights), if !self.flights.is_empty() => {
+                    let Some(flight) = self.flights.pop_front() else { continue };
+                    let Ok(outcome) = answer else { return };
+                    self.finish(flight, outcome).await;
+                }
+                permit = room(&self.budget, waiting), if waiting.is_some() => {
+                    let Some((sequence, record)) = self.ready.take() else { continue };
+                    let Ok(receipt) = self.hand_over(&record, permit).await else { return };
+                    self.flights.push_back(Flight { sequence, record, receipt });
+                }
+                read = self.reader.next(), if waiting.is_none() => match read {
+                    Ok(record) => self.ready = Some(record),
+                    Err(error) => {
+                        tracing::error!(%error, "the spool cannot be read; tried again");
+                        sleep(PAUSE).await;
+                    }
+                },
+            }
+        }
+    }
+
+    async fn hand_over(&self, record: &Record, permit: Permit) -> Result<Receipt, Lost> {
+        let (ticket, receipt) = ticket(Outcome::default(), permit.0);
+        for (lane, steps, flows) in self.by_lane(record) {
+            let part = Part {
+                steps,
+                flows,
+                reruns: record.reruns,
+                resent: record.resent,
+                registration: record.registration.clone(),
+                app: record.app.clone(),
+                share: ticket.share(),
+            };
+            self.lanes[lane].send(part).await.map_err(|_| Lost)?;
+        }
+        Ok(receipt)
+    }
+
+    /// The record's rows by today's lanes; each row's mark holds its number in the record.
+    fn by_lane(&self, record: &Record) -> Vec<(usize, Rows, Rows)> {
+        let lanes = self.lanes.len();
+        let steps = split(&record.steps, 0, lanes);
+        let flows = split(&record.flows, record.steps.marks.len(), lanes);
+        let both = steps.into_iter().zip(flows).enumerate();
+        both.map(|(lane, (steps, flows))| (lane, steps, flows))
+            .filter(|(_, steps, flows)| !steps.marks.is_empty() || !flows.marks.is_empty())
+            .collect()
+    }
+
+    /// What lanes refused is kept apart before the record is finished.
+    async fn finish(&mut self, flight: Flight, outcome: Outcome) {
+        let Flight {
+            sequence, record, ..
+        } = flight;
+        let rejections = outcome.rejections;
+        if !rejections.is_empty() {
+            while let Err(error) = self.reader.reject(sequence, &record, &rejections).await {
+                tracing::error!(%error, "refused rows cannot be kept; tried again");
+                sleep(PAUSE).await;
+            }
+        }
+        if let Err(error) = self.reader.finished(sequence).await {
+            tracing::warn!(%error, "the spool keeps a segment that it needs no more");
+        }
+    }
+}
+
+/// The answer of the oldest record. Cancel safe.
+async fn answer(flights: &mut VecDeque<Flight>) -> Result<Outcome, Lost> {
+    match flights.front_mut() {
+        Some(flight) => flight.receipt.answer().await,
+        None => std::future::pending().await,
+    }
+}
+
+async fn room(budget: &Budget, bytes: Option<usize>) -> Permit {
+    budget.room(bytes.unwrap_or_default() + PART_BYTES).await
+}
+
+/// The rows by lane, numbered from `first`. Rows of one lane, the usual case, are not copied.
+fn split(rows: &Rows, first: usize, lanes: usize) -> Vec<Rows> {
+    let mut split: Vec<(Vec<u8>, Vec<Mark>)> = vec![Default::default(); lanes];
+    let mut begin = 0;
+    let mut of_lane = Vec::with_capacity(rows.marks.len());
+    for mark in &rows.marks {
+        let row = &rows.bytes[begin..mark.end as usize];
+        of_lane.push(lane_of(row::instance(row), lanes));
+        begin = mark.end as usize;
+    }
+    let numbered = (first..).zip(&rows.marks).map(|(number, mark)| Mark {
+        index: u32::try_from(number).unwrap_or(u32::MAX),
+        ..*mark
+    });
+    let mut whole = vec![Rows::default(); lanes];
+    if let Some(lane) = of_lane.first().copied()
+        && of_lane.iter().all(|other| *other == lane)
+    {
+        whole[lane] = Rows {
+            bytes: rows.bytes.clone(),
+            marks: numbered.collect(),
+        };
+        return whole;
+    }
+    let mut begin = 0;
+    for (lane, mark) in of_lane.into_iter().zip(numbered) {
+        let (bytes, marks) = &mut split[lane];
+        bytes.extend_from_slice(&rows.bytes[begin..mark.end as usize]);
+        begin = mark.end as usize;
+        marks.push(Mark {
+            end: u32::try_from(bytes.len()).unwrap_or(u32::MAX),
+            ..mark
+        });
+    }
+    let split = split.into_iter().map(|(bytes, marks)| Rows {
+        bytes: bytes.into(),
+        marks,
+    });
+    split.collect()
+}
