@@ -125,6 +125,14 @@ impl Running {
     }
 }
 
+impl Base<'_> {
+    /// Events that were taken and are not in the tables yet.
+    fn pending(&self) -> impl Fn() -> u64 + Clone + Send + Sync + 'static {
+        let spool = self.spool.clone();
+        move || spool.as_ref().map_or(0, Spool::pending)
+    }
+}
+
 /// What both ways stand on.
 struct Base<'a> {
     config: &'a Config,

@@ -7,12 +7,16 @@ pub mod paths;
 mod unread;
 
 use axum::response::{IntoResponse, Response};
-use http::{HeaderMap, HeaderValue, StatusCode, header};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use serde::Serialize;
 
 pub use manners::manners;
 
 use crate::status::Status;
+
+/// Says of an answer how many events were not in the tables yet when it was asked for; not there
+/// when all were. In gRPC it is initial metadata.
+pub const PENDING_EVENTS: HeaderName = HeaderName::from_static("flowtrail-pending-events");
 
 /// Style T: the message and a line end, as text.
 pub fn text_error(status: StatusCode, message: &str) -> Response {

@@ -55,6 +55,20 @@ impl Status {
     pub fn unavailable(message: impl Into<Cow<'static, str>>) -> Self {
         Self::new(Code::Unavailable, message)
     }
+
+    /// [`Code::Unavailable`]: so many events that this server has taken are not in the tables yet,
+    /// so that what a rerun goes by or takes back would be a part taken for the whole.
+    pub fn pending(events: u64) -> Self {
+        let are = if events == 1 {
+            "event is"
+        } else {
+            "events are"
+        };
+        Self::unavailable(format!(
+            "{events} {are} still on the way from this server's spool to the tables, and some may be of this \
+             instance; try again when none is"
+        ))
+    }
 }
 
 impl fmt::Display for Status {

@@ -19,7 +19,7 @@ use crate::{
         refusals::Refusals,
         rest::rerun,
         skipped,
-        spool::{Reader, Spool, drain},
+        spool::{self, Reader, Spool, drain},
         sweep,
     },
     lifecycle::Lifecycle,
@@ -48,6 +48,9 @@ impl Base<'_> {
         let standing = Arc::new(Standing::new(config.ingest.lanes));
         let metrics =
             ingest::metrics::Metrics::register(registry, intake.budget(), Arc::clone(&standing));
+        if let Some(spool) = &self.spool {
+            spool::metrics::register(registry, spool);
+        }
         let tell = Tell::default();
         let options = ingest::lane::Options {
             connector: self.connector.clone(),
@@ -84,7 +87,7 @@ impl Base<'_> {
 
         let limits = Arc::new(config.ingest.clone());
         let refusals = Refusals::new(metrics.clone());
-        let eraser = Eraser::new(self.pool.clone(), intake.clone());
+        let eraser = Eraser::new(self.pool.clone(), intake.clone()).with_pending(self.pending());
         let probe = probe(
             intake.budget().clone(),
             standing,

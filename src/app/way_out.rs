@@ -5,13 +5,12 @@ use std::sync::Arc;
 use super::{Base, way_in::WayIn};
 use crate::{
     ingest::erase::Eraser,
-    proto::history_server::HistoryServer,
     query::{self, History, rest::stream, watch::Watch},
 };
 
 /// The open way out.
 pub(super) struct WayOut {
-    pub(super) history: HistoryServer<query::grpc::Service>,
+    pub(super) history: query::grpc::Server,
     pub(super) rest: axum::Router,
 }
 
@@ -27,7 +26,8 @@ impl Base<'_> {
             let contents = tell.contents.clone();
             stream::Steps::new(contents, self.pool.clone(), clients, lifecycle.clone())
         });
-        let history = History::new(self.pool.clone());
+        let pending = query::Pending::new(self.pending());
+        let history = History::new(self.pool.clone()).with_pending(pending);
         WayOut {
             rest: query::rest::routes(history.clone()).merge(stream::routes(steps)),
             history: query::grpc::service(history, deletion(way_in.eraser.clone()), watch),

@@ -8,11 +8,12 @@ use std::{
 
 use bytes::Bytes;
 use prost_types::{Duration, Timestamp};
-use tonic::{Response, Status, Streaming, transport::Channel};
+use tonic::{Response, Status, Streaming};
 
 use super::{
     Usage,
     client::{self, ServerOptions},
+    pending::Listening,
 };
 use crate::{
     event::Micros,
@@ -24,12 +25,15 @@ use crate::{
 /// A page of a thousand rows with the longest names stays below.
 const MAX_ANSWER: usize = 64 << 20;
 
-/// A connected client of the service `History`.
+/// A client of the service `History`. What its answers lack is said on standard error.
+pub type Client = HistoryClient<Listening>;
+
+/// A connected client.
 ///
 /// # Errors
 /// As [`ServerOptions::channel`].
-pub async fn client(server: &ServerOptions) -> anyhow::Result<HistoryClient<Channel>> {
-    let channel = server.channel().await?;
+pub async fn client(server: &ServerOptions) -> anyhow::Result<Client> {
+    let channel = Listening::new(server.channel().await?);
     Ok(HistoryClient::new(channel).max_decoding_message_size(MAX_ANSWER))
 }
 

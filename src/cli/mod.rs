@@ -18,6 +18,7 @@ pub mod history;
 pub mod instances;
 pub mod migrate;
 pub mod output;
+pub mod pending;
 pub mod play;
 pub mod pretty;
 pub mod record;

@@ -4,8 +4,6 @@ mod json;
 
 use std::fmt::Write as _;
 
-use tonic::transport::Channel;
-
 use super::{
     client::{self, ServerOptions},
     history, output,
@@ -15,8 +13,7 @@ use super::{
 };
 use crate::proto::{
     GetInstanceRequest, GetInstanceResponse, GetLineageRequest, GetLineageResponse,
-    ListAttemptsRequest, Missing, ReadPayloadRequest, history_client::HistoryClient,
-    read_payload_request::Payload,
+    ListAttemptsRequest, Missing, ReadPayloadRequest, read_payload_request::Payload,
 };
 use json::{Attempt, Shown, raw};
 
@@ -99,7 +96,7 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
 
 /// The payload, if it is there and not too large to be shown.
 async fn payload(
-    client: &mut HistoryClient<Channel>,
+    client: &mut history::Client,
     args: &Args,
     payload: Payload,
     bytes: Option<u64>,

@@ -2,7 +2,7 @@
 
 use std::{error::Error as _, time::Duration};
 
-use tonic::{Code, Status, transport::Channel};
+use tonic::{Code, Status};
 
 use super::{
     client::{self, ServerOptions},
@@ -11,10 +11,7 @@ use super::{
     output::{self, Output},
     rows,
 };
-use crate::proto::{
-    Instance, InstanceFilter, WatchInstancesRequest, WatchInstancesResponse,
-    history_client::HistoryClient,
-};
+use crate::proto::{Instance, InstanceFilter, WatchInstancesRequest, WatchInstancesResponse};
 
 /// Between two tries to reach a server that went away, at most.
 const PAUSE: Duration = Duration::from_secs(5);
@@ -64,7 +61,7 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
     }
 }
 
-async fn follow(args: &Args, mut client: HistoryClient<Channel>) -> anyhow::Result<()> {
+async fn follow(args: &Args, mut client: history::Client) -> anyhow::Result<()> {
     let mut pause = Duration::ZERO;
     let mut said = false;
     loop {
@@ -87,7 +84,7 @@ async fn follow(args: &Args, mut client: HistoryClient<Channel>) -> anyhow::Resu
 /// Prints changes until the stream ends; `answered` is set when it has begun.
 async fn changes(
     args: &Args,
-    client: &mut HistoryClient<Channel>,
+    client: &mut history::Client,
     answered: &mut bool,
 ) -> anyhow::Result<End> {
     let filter = Some(InstanceFilter::from(&args.filter));

@@ -62,6 +62,26 @@ impl fmt::Display for Invalid {
 
 impl std::error::Error for Invalid {}
 
+/// Letters of a text that an [`excerpt`] shows.
+const SHOWN: usize = 40;
+
+/// The beginning of a text from outside for a sentence: short and on one line, whatever it is.
+pub fn excerpt(text: &str) -> String {
+    let mut letters = text.chars();
+    let mut shown = String::new();
+    for letter in letters.by_ref().take(SHOWN) {
+        if letter.is_control() || matches!(letter, '\u{2028}' | '\u{2029}') {
+            shown.extend(letter.escape_default());
+        } else {
+            shown.push(letter);
+        }
+    }
+    if letters.next().is_some() {
+        shown.push_str("...");
+    }
+    shown
+}
+
 /// `bytes` as a text that PostgreSQL can hold.
 ///
 /// # Errors
@@ -118,6 +138,14 @@ mod tests {
         check(b"a\0b", Err(Reason::InvalidText));
         check(b"\xff", Err(Reason::InvalidText));
         assert!(text("task_name", &[b'x'; 513]).is_ok());
+    }
+
+    #[test]
+    fn an_excerpt_is_short_and_on_one_line() {
+        assert_eq!(excerpt("größe"), "größe");
+        assert_eq!(excerpt("a\nb\u{1b}[1m"), "a\\nb\\u{1b}[1m");
+        assert_eq!(excerpt(&"x".repeat(40)), "x".repeat(40));
+        assert_eq!(excerpt(&"x".repeat(41)), "x".repeat(40) + "...");
     }
 
     #[test]

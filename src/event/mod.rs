@@ -9,7 +9,7 @@ mod committed;
 pub mod flogo;
 mod time;
 
-pub use check::{INDEXED_TEXT_BYTES, Invalid, Reason, indexed_text, text};
+pub use check::{INDEXED_TEXT_BYTES, Invalid, Reason, excerpt, indexed_text, text};
 pub use committed::{App, Committed, CommittedStep};
 pub use time::Micros;
 

@@ -1,7 +1,8 @@
 //! Deletion: an instance goes with every attempt, step and copy, and for a day what happened to it
 //! before is dropped when it comes late (a cut of kind `deleted`, which the merge honours).
 //!
-//! - Everything that this server took before is written first, so that it is deleted too.
+//! - Everything that this server took before is written first, so that it is deleted too. While it
+//!   is in the spool nothing is deleted or cut.
 //! - A writer that has not seen the mark, because its transaction is older, may store something
 //!   again: the sweep deletes that within a second ([`leftovers`]).
 //! - What other instances say stays: a rerun goes on naming an original that is gone. An original
@@ -9,7 +10,7 @@
 //! - An app that was off when the instance began stays known (`flowtrail.skipped_instances`), or
 //!   further steps of it would be recorded.
 
-use std::{collections::BTreeSet, time::Duration};
+use std::{collections::BTreeSet, fmt, sync::Arc, time::Duration};
 
 use tokio::time::timeout;
 use tokio_postgres::{Client, Row, error::SqlState, types::Type};
@@ -50,6 +51,10 @@ pub enum Error {
     /// Events taken before are not written yet.
     #[error("events of this instance wait to be written; try again when they are")]
     Unsettled,
+    /// So many events are in the spool; those of this instance would come after the deletion or
+    /// the cut.
+    #[error("{}", Status::pending(*.0))]
+    Pending(u64),
     /// The database did not do it.
     #[error(transparent)]
     Database(#[from] pg::Error),
@@ -59,8 +64,10 @@ impl Error {
     /// What a caller is told. Failures of the database are logged here, as callers see none of
     /// their text.
     pub fn status(&self) -> Status {
-        let Self::Database(error) = self else {
-            return Status::unavailable(self.to_string());
+        let error = match self {
+            Self::Unsettled => return Status::unavailable(self.to_string()),
+            Self::Pending(events) => return Status::pending(*events),
+            Self::Database(error) => error,
         };
         tracing::warn!(%error, "nothing was deleted");
         match error.retry() {
@@ -75,17 +82,39 @@ impl Error {
     }
 }
 
+/// Events in the spool.
+type Pending = Arc<dyn Fn() -> u64 + Send + Sync>;
+
 /// Deletes instances and steps; cheap to clone. Holds the way in open, as an edge does.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Eraser {
     pool: Pool,
     intake: Intake,
+    pending: Pending,
+}
+
+impl fmt::Debug for Eraser {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Eraser").finish_non_exhaustive()
+    }
 }
 
 impl Eraser {
     /// For what `intake` takes and the database of `pool` holds.
     pub fn new(pool: Pool, intake: Intake) -> Self {
-        Self { pool, intake }
+        let pending: Pending = Arc::new(|| 0);
+        Self {
+            pool,
+            intake,
+            pending,
+        }
+    }
+
+    /// The same, where `pending` events that were taken are in the spool.
+    #[must_use]
+    pub fn with_pending(self, pending: impl Fn() -> u64 + Send + Sync + 'static) -> Self {
+        let pending = Arc::new(pending);
+        Self { pending, ..self }
     }
 
     /// Deletes an instance; none when nothing of it is stored, or when `user` is given and it is
@@ -141,8 +170,18 @@ impl Eraser {
     }
 
     async fn settled(&self, instance: &str) -> Result<(), Error> {
+        self.complete()?;
         let settled = self.intake.settled(instance, PATIENCE).await;
-        settled.map_err(|_| Error::Unsettled)
+        settled.map_err(|_| Error::Unsettled)?;
+        // what was waited for may have gone to the spool
+        self.complete()
+    }
+
+    fn complete(&self) -> Result<(), Error> {
+        match (self.pending)() {
+            0 => Ok(()),
+            events => Err(Error::Pending(events)),
+        }
     }
 }
 

@@ -3,7 +3,7 @@
 
 use super::{
     admission::{Decision, admit},
-    queue::{Intake, Load, Mark, Registration, Rows},
+    queue::{CHUNK_BYTES, Intake, Load, Mark, Registration, Rows},
     row::{self, Kind, OVERHEAD, Source},
     ticket::Outcome,
     wire,
@@ -24,17 +24,20 @@ pub struct Terms<'a> {
     pub max_event_bytes: usize,
 }
 
-/// Memory that a chunk may need at most, in bytes: its frame and the rows made of it.
-pub fn charge(source: &Source, events: usize, frame_bytes: usize) -> usize {
-    frame_bytes * 2 + events * (OVERHEAD + source.bytes())
+/// Memory of a rejection, about: its sentence and where it stands.
+const REJECTION_BYTES: usize = 160;
+
+/// Memory that a chunk may need at most, in bytes: its frame, the rows made of it, and what they
+/// take besides. An event that is rejected takes less than one that is not.
+pub fn charge(source: &Source, intake: &Intake, events: usize, frame_bytes: usize) -> usize {
+    let rows = frame_bytes * 2 + events * (OVERHEAD + source.bytes());
+    rows + intake.overhead_bytes(events)
 }
 
-/// Bytes that the rows of `loads` hold.
-pub fn held_bytes(loads: &[Load]) -> usize {
-    loads
-        .iter()
-        .map(|load| load.steps.bytes.len() + load.flows.bytes.len())
-        .sum()
+/// Memory that is held once a chunk was read, in bytes.
+pub fn held_bytes(loads: &[Load], known: &Outcome) -> usize {
+    let parts: usize = loads.iter().map(Load::held_bytes).sum();
+    CHUNK_BYTES + parts + known.rejections.len() * REJECTION_BYTES
 }
 
 /// Rows for each lane, and what is known already: skipped and invalid events.

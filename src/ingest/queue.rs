@@ -1,38 +1,38 @@
-//! Between the edges and the lanes: one budget of bytes for the process, one bounded channel for
-//! each lane.
+//! Between the edges and the lanes: one budget of bytes for the process, one queue for each lane.
 //!
 //! - An edge takes a [`Permit`] before it decodes a chunk; with the database slow or away permits
 //!   run out, the edge waits, and so does its client: back-pressure needs no other code.
+//! - Whatever is queued is paid for by permits, by bytes and by number, so a queue needs no limit.
+//! - Room and turns are shared among [`Holder`]s: a busy app does not hold up a quiet one.
 //! - An instance always goes to the same lane.
 //! - A part without rows is answered behind everything its lane took before: [`Intake::settled`].
-//! - A lane ends when every [`Intake`] is gone and its channel is empty.
+//! - A lane ends when every [`Intake`] is gone and its queue is empty.
 
-use std::{
-    hash::BuildHasher,
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
-    time::Duration,
-};
+mod budget;
+mod holder;
+mod inbox;
+mod turns;
+
+use std::{hash::BuildHasher, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use foldhash::fast::FixedState;
-use tokio::{
-    sync::{OwnedSemaphorePermit, Semaphore, mpsc},
-    time::timeout,
-};
+use tokio::time::timeout;
 
+pub use budget::{Budget, Permit};
+pub use holder::Holder;
+pub use inbox::Inbox;
+
+use self::inbox::{Outlet, inbox};
 use super::ticket::{Outcome, Receipt, Share, ticket};
 use crate::event::App;
 
-/// Parts that may wait in front of a lane. Their bytes are bounded by the budget; this bounds
-/// their number.
-const PARTS: usize = 4096;
-
-/// Memory taken from the budget; part of it can be given back early.
-#[derive(Debug)]
-pub struct Permit(pub(super) OwnedSemaphorePermit);
+/// Memory of a chunk besides its parts, at most: ticket, receipt, its place in the stream.
+pub const CHUNK_BYTES: usize = 1 << 10;
+/// Memory of a part besides its rows, at most: itself, its place in a queue and in a batch.
+pub(super) const PART_BYTES: usize = 1 << 10;
+/// Memory of a row besides its bytes, at most: its mark, and what its buffer was too large.
+pub(super) const ROW_BYTES: usize = size_of::<Mark>() + 64;
 
 /// Encoded rows of one table and where they came from.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -99,35 +99,11 @@ pub struct Load {
     pub app: Option<Arc<App>>,
 }
 
-/// The parts that wait for one lane.
-#[derive(Debug)]
-pub struct Inbox(mpsc::Receiver<Part>);
-
-impl Inbox {
-    /// The next part; none when no [`Intake`] is left and nothing waits. Cancel safe.
-    pub async fn recv(&mut self) -> Option<Part> {
-        self.0.recv().await
-    }
-
-    /// The next part, if one waits.
-    pub fn try_recv(&mut self) -> Option<Part> {
-        self.0.try_recv().ok()
-    }
-}
-
 /// Cheap handle on the way in. As long as there is one the lanes go on.
 #[derive(Clone, Debug)]
 pub struct Intake {
-    lanes: Arc<[mpsc::Sender<Part>]>,
+    lanes: Arc<[Outlet]>,
     budget: Budget,
-}
-
-/// The bytes of events that may be in memory; shows how many are, without keeping lanes alive.
-#[derive(Clone, Debug)]
-pub struct Budget {
-    permits: Arc<Semaphore>,
-    bytes: usize,
-    waiting: Arc<AtomicUsize>,
 }
 
 /// What was taken is not written within the time allowed, or never will be by this process.
@@ -140,16 +116,31 @@ pub struct Closed;
 
 /// An intake of `bytes` for `lanes` lanes, and what each lane reads.
 pub fn queue(lanes: usize, bytes: usize) -> (Intake, Vec<Inbox>) {
-    let (senders, receivers): (Vec<_>, Vec<_>) = (0..lanes).map(|_| mpsc::channel(PARTS)).unzip();
+    let (outlets, inboxes): (Vec<_>, Vec<_>) = (0..lanes).map(|_| inbox()).unzip();
     let intake = Intake {
-        lanes: senders.into(),
-        budget: Budget {
-            permits: Arc::new(Semaphore::new(bytes)),
-            bytes,
-            waiting: Arc::default(),
-        },
+        lanes: outlets.into(),
+        budget: Budget::new(bytes),
     };
-    (intake, receivers.into_iter().map(Inbox).collect())
+    (intake, inboxes)
+}
+
+impl Load {
+    /// Whether there is nothing to do for its lane.
+    pub fn is_empty(&self) -> bool {
+        self.rows() == 0 && self.registration.is_none()
+    }
+
+    /// Memory that it takes as a part, in bytes.
+    pub fn held_bytes(&self) -> usize {
+        if self.is_empty() {
+            return 0;
+        }
+        PART_BYTES + self.rows() * ROW_BYTES + self.steps.bytes.len() + self.flows.bytes.len()
+    }
+
+    fn rows(&self) -> usize {
+        self.steps.marks.len() + self.flows.marks.len()
+    }
 }
 
 /// The lane of an instance, of so many lanes.
@@ -174,25 +165,30 @@ impl Intake {
         &self.budget
     }
 
-    /// Hands the loads, one for each lane, to the lanes. `known` is what is settled already.
+    /// Memory that a chunk of so many rows takes at most besides the bytes of its rows.
+    pub fn overhead_bytes(&self, rows: usize) -> usize {
+        CHUNK_BYTES + self.lanes() * PART_BYTES + rows * ROW_BYTES
+    }
+
+    /// Hands the loads, one for each lane, to the lanes. `known` is what is settled already. They
+    /// are served in the turns of who holds the permit.
     ///
     /// # Errors
     /// [`Closed`] when a lane has ended; the chunk is lost.
-    pub async fn submit(
+    pub fn submit(
         &self,
         loads: Vec<Load>,
         resent: bool,
         known: Outcome,
         permit: Permit,
     ) -> Result<Receipt, Closed> {
-        let (ticket, receipt) = ticket(known, permit.0);
+        let holder = permit.holder().clone();
+        let (ticket, receipt) = ticket(known, permit);
         for (lane, load) in self.lanes.iter().zip(loads) {
-            if load.steps.marks.is_empty()
-                && load.flows.marks.is_empty()
-                && load.registration.is_none()
-            {
+            if load.is_empty() {
                 continue;
             }
+            let bytes = load.held_bytes();
             let part = Part {
                 steps: load.steps,
                 flows: load.flows,
@@ -202,21 +198,19 @@ impl Intake {
                 resent,
                 share: ticket.share(),
             };
-            lane.send(part).await.map_err(|_| Closed)?;
+            lane.put(&holder, bytes, part)?;
         }
         Ok(receipt)
     }
 
     /// Waits until everything that was submitted of `instance` before this call is written or
-    /// refused, for `patience` at most. Takes no room.
+    /// refused, for `patience` at most. Takes no room. Whoever may hold the instance: it is answered
+    /// behind all that waits for its lane.
     ///
     /// # Errors
     /// [`Unsettled`] when that takes longer, or the process stops.
     pub async fn settled(&self, instance: &str, patience: Duration) -> Result<(), Unsettled> {
-        let none = Arc::clone(&self.budget.permits)
-            .try_acquire_many_owned(0)
-            .map_err(|_| Unsettled)?;
-        let (ticket, mut receipt) = ticket(Outcome::default(), none);
+        let (ticket, mut receipt) = ticket(Outcome::default(), self.budget.nothing());
         let part = Part {
             steps: Rows::default(),
             flows: Rows::default(),
@@ -227,63 +221,10 @@ impl Intake {
             share: ticket.share(),
         };
         drop(ticket);
-        let settled = async {
-            let lane = &self.lanes[self.lane(instance)];
-            lane.send(part).await.map_err(|_| Unsettled)?;
-            receipt.answer().await.map_err(|_| Unsettled)
-        };
-        timeout(patience, settled).await.map_err(|_| Unsettled)??;
+        let lane = &self.lanes[self.lane(instance)];
+        lane.put_behind(part).map_err(|_| Unsettled)?;
+        let answer = timeout(patience, receipt.answer()).await;
+        answer.map_err(|_| Unsettled)?.map_err(|_| Unsettled)?;
         Ok(())
-    }
-}
-
-impl Budget {
-    /// Waits for room for `bytes`, or for all there is when that is less. Cancellation safe; those
-    /// who wait are served in order.
-    pub async fn room(&self, bytes: usize) -> Permit {
-        let waiting = Waiting::new(&self.waiting);
-        let wanted = u32::try_from(bytes.min(self.bytes)).unwrap_or(u32::MAX);
-        let permit = Arc::clone(&self.permits).acquire_many_owned(wanted).await;
-        drop(waiting);
-        Permit(permit.expect("the budget is never closed"))
-    }
-
-    /// Bytes taken and not answered yet.
-    pub fn held_bytes(&self) -> usize {
-        self.bytes - self.permits.available_permits()
-    }
-
-    /// Bytes that may be taken.
-    pub fn limit_bytes(&self) -> usize {
-        self.bytes
-    }
-
-    /// Whether somebody waits for room now.
-    pub fn is_full(&self) -> bool {
-        self.waiting.load(Ordering::Relaxed) > 0
-    }
-}
-
-impl Permit {
-    /// Gives back what is over `bytes`.
-    pub fn shrink_to(&mut self, bytes: usize) {
-        let held = self.0.num_permits();
-        drop(self.0.split(held.saturating_sub(bytes)));
-    }
-}
-
-/// Counts one that waits, also when it stops waiting by being dropped.
-struct Waiting<'a>(&'a AtomicUsize);
-
-impl<'a> Waiting<'a> {
-    fn new(count: &'a AtomicUsize) -> Self {
-        count.fetch_add(1, Ordering::Relaxed);
-        Self(count)
-    }
-}
-
-impl Drop for Waiting<'_> {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }

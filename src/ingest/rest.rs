@@ -25,6 +25,7 @@ use axum::{
     response::Response,
     routing::{MethodRouter, post},
 };
+use bytes::Bytes;
 use http::{StatusCode, Version};
 use tokio::{
     sync::{Semaphore, oneshot},
@@ -35,7 +36,7 @@ use super::{
     load,
     metrics::Metrics,
     owners::Owners,
-    queue::{Intake, Permit},
+    queue::{Holder, Intake, Permit},
     refusals::Refusals,
     row::OVERHEAD,
     skipped::Skipped,
@@ -144,7 +145,7 @@ impl Recorder {
             return check_snapshot(&body).map_err(|invalid| Refusal::json("snapshot", &invalid));
         }
 
-        let room = self.intake.budget().room(charge(&body));
+        let room = self.room(kind, &body);
         let mut permit = timeout_at(deadline, room)
             .await
             .map_err(|_| Refusal::no_room())?;
@@ -164,7 +165,8 @@ impl Recorder {
         for load in &mut taken.loads {
             load.app.clone_from(&taken.app);
         }
-        permit.shrink_to(REQUEST_BYTES + load::held_bytes(&taken.loads));
+        permit.hand_to(Holder::of(taken.app.as_ref()));
+        permit.shrink_to(REQUEST_BYTES + load::held_bytes(&taken.loads, &taken.known));
 
         let app = taken.app.clone();
         let stored = self.hand_over(taken, permit, read_at);
@@ -177,6 +179,16 @@ impl Recorder {
             Err(_) => Refusal::not_written(),
         };
         Err(refusal.of(app.as_ref().map_or("", |app| &app.app)))
+    }
+
+    /// Room for what may be made of a body. Whose event it is matters only when it must be waited for.
+    async fn room(&self, kind: Kind, body: &Bytes) -> Permit {
+        let budget = self.intake.budget();
+        let charge = charge(body) + self.intake.overhead_bytes(1);
+        match budget.room_now(&Holder::unnamed(), charge) {
+            Some(permit) => permit,
+            None => budget.room(&self.holder(kind, body), charge).await,
+        }
     }
 
     /// Hands an event to the lanes, and a skipped start to the table of those, in a task of its own:
@@ -195,7 +207,7 @@ impl Recorder {
                 skipped.note(instance, app).await?;
             }
             drop(skipped);
-            let submitted = intake.submit(taken.loads, false, taken.known, permit).await;
+            let submitted = intake.submit(taken.loads, false, taken.known, permit);
             drop(intake);
             submitted.map_err(|_| Lost)?.answer().await
         };

@@ -2,6 +2,10 @@
 //! as the lanes' staging table wants it. `sql/ingest/stage.sql` and the COPY statements list the
 //! same columns in the same order.
 
+mod columns;
+
+pub use columns::{Column, columns};
+
 use crate::{
     event::{FlowEnd, FlowStart, Micros, Step},
     pg::binary,
@@ -103,13 +107,18 @@ fn time(buffer: &mut Vec<u8>, value: Option<Micros>) {
     binary::timestamp(buffer, value.map(Micros::since_2000));
 }
 
-/// The instance of an encoded row of either layout.
+/// The instance of an encoded row of either layout; empty when the row is broken.
 pub fn instance(row: &[u8]) -> &str {
-    let columns = i16::from_be_bytes([row[0], row[1]]);
-    // A staged row begins with its kind: four bytes of length, two of number.
-    let at = if columns == 16 { 2 + 6 } else { 2 };
-    let length = u32::from_be_bytes([row[at], row[at + 1], row[at + 2], row[at + 3]]) as usize;
-    std::str::from_utf8(&row[at + 4..at + 4 + length]).unwrap_or_default()
+    let instance = || {
+        let (columns, rest) = row.split_first_chunk()?;
+        // A staged row begins with its kind: four bytes of length, two of number.
+        let staged = i16::from_be_bytes(*columns) == 16;
+        let rest = if staged { rest.get(6..)? } else { rest };
+        let (length, rest) = rest.split_first_chunk()?;
+        let length = u32::from_be_bytes(*length) as usize;
+        std::str::from_utf8(rest.get(..length)?).ok()
+    };
+    instance().unwrap_or_default()
 }
 
 /// The content (`stepdata`) of an encoded step: its seventh column; none when it is NULL.

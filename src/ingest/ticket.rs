@@ -7,8 +7,9 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use tokio::sync::{OwnedSemaphorePermit, oneshot};
+use tokio::sync::oneshot;
 
+use super::queue::Permit;
 use crate::event::Invalid;
 
 /// How the events of a chunk fared.
@@ -94,11 +95,11 @@ pub struct Share {
 struct Shared {
     result: Mutex<Result<Outcome, Lost>>,
     answer: Mutex<Option<oneshot::Sender<Result<Outcome, Lost>>>>,
-    _permit: OwnedSemaphorePermit,
+    _permit: Permit,
 }
 
 /// A ticket and its receipt; `known` is what the edge knows already, `permit` the memory it holds.
-pub fn ticket(known: Outcome, permit: OwnedSemaphorePermit) -> (Ticket, Receipt) {
+pub fn ticket(known: Outcome, permit: Permit) -> (Ticket, Receipt) {
     let (answer, receipt) = oneshot::channel();
     let shared = Shared {
         result: Mutex::new(Ok(known)),
@@ -162,15 +163,12 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
 
 #[cfg(test)]
 mod tests {
-    use tokio::sync::Semaphore;
-
     use super::*;
+    use crate::ingest::queue::{Budget, Holder};
 
-    fn open() -> (Arc<Semaphore>, Ticket, Receipt) {
-        let budget = Arc::new(Semaphore::new(10));
-        let permit = Arc::clone(&budget)
-            .try_acquire_many_owned(10)
-            .expect("room");
+    fn open() -> (Budget, Ticket, Receipt) {
+        let budget = Budget::new(10);
+        let permit = budget.room_now(&Holder::unnamed(), 10).expect("room");
         let (ticket, receipt) = ticket(Outcome::default(), permit);
         (budget, ticket, receipt)
     }
@@ -191,10 +189,10 @@ mod tests {
         let (one, two) = (ticket.share(), ticket.share());
         drop(ticket);
         one.settle(recorded(3));
-        assert_eq!(budget.available_permits(), 0, "a part is still out");
+        assert_eq!(budget.held_bytes(), 10, "a part is still out");
         two.settle(recorded(4));
         assert_eq!(receipt.answer().await, Ok(recorded(7)));
-        assert_eq!(budget.available_permits(), 10);
+        assert_eq!(budget.held_bytes(), 0);
     }
 
     #[tokio::test]
@@ -219,7 +217,7 @@ mod tests {
         drop(one);
         two.settle(recorded(4));
         assert_eq!(receipt.answer().await, Err(Lost));
-        assert_eq!(budget.available_permits(), 10);
+        assert_eq!(budget.held_bytes(), 0);
     }
 
     #[tokio::test]

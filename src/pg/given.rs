@@ -110,7 +110,9 @@ impl Given {
             }
             "gssencmode" => one_of(word, value, &[("disable", ()), ("prefer", ())])?,
             "client_encoding" => one_of(word, value, &[("UTF8", ()), ("utf8", ()), ("auto", ())])?,
-            _ if word.bytes().all(|b| b.is_ascii_lowercase() || b == b'_') => {
+            _ if word.len() <= LONGEST
+                && word.bytes().all(|b| b.is_ascii_lowercase() || b == b'_') =>
+            {
                 return Err(format!("the word `{word}` is not known; leave it out"));
             }
             // Not quoted: it may be a piece of a password.
@@ -230,6 +232,9 @@ impl Given {
             .collect()
     }
 }
+
+/// Letters of a word that may be meant: the longest of libpq's has 25.
+const LONGEST: usize = 40;
 
 /// What was sent must be confirmed by the other machine in this time, and a line without anything to
 /// say is asked for a sign of life this often.

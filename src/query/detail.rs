@@ -32,8 +32,9 @@ impl History {
     /// steps is stored is shown too.
     ///
     /// # Errors
-    /// [`Error::NotFound`], or when the database does not answer.
+    /// [`Error::NotFound`], [`Error::Pending`], or when the database does not answer.
     pub async fn detail(&self, id: &str, attempt: Attempt) -> Result<Detail, Error> {
+        self.complete()?;
         let mut detail = match self.attempt(id, attempt).await? {
             Some(row) => Detail {
                 instance: row::instance(&row)?,

@@ -24,6 +24,9 @@ pub enum Error {
     /// What is stored is not what a Flogo engine posts. A sentence that names the step.
     #[error("{0}")]
     Unreadable(String),
+    /// So many events are on their way, and the question needs all of them.
+    #[error("{}", Status::pending(*.0))]
+    Pending(u64),
     /// The database did not answer.
     #[error(transparent)]
     Database(#[from] pg::Error),
@@ -56,6 +59,7 @@ impl Error {
             Self::NotFound(sentence) => Status::not_found(sentence.clone()),
             Self::Invalid { .. } => Status::invalid(self.to_string()),
             Self::Unreadable(sentence) => Status::new(Code::FailedPrecondition, sentence.clone()),
+            Self::Pending(events) => Status::pending(*events),
             Self::Database(_) if self.sqlstate() == Some(&SqlState::QUERY_CANCELED) => {
                 tracing::info!("a query took longer than --statement-timeout");
                 Status::new(

@@ -14,9 +14,10 @@ mod watch;
 use std::{fmt, pin::Pin, sync::Arc};
 
 use futures_util::{Stream, StreamExt as _, future::BoxFuture};
-use tonic::{Request, Response};
+use tonic::{Request, Response, server::NamedService};
+use tower::Layer as _;
 
-use super::{Cursor, Error, History, Payload, watch::Watch};
+use super::{Cursor, Error, History, Payload, Telling, watch::Watch};
 use crate::{
     proto::{
         self,
@@ -30,6 +31,9 @@ use answer::Bounded;
 /// Deletes an instance: rows of attempts and steps deleted, or none when nothing of it is stored.
 pub type Delete =
     Arc<dyn Fn(String) -> BoxFuture<'static, Result<Option<(u64, u64)>, Status>> + Send + Sync>;
+
+/// The service with what its answers say of events on their way.
+pub type Server = Telling<HistoryServer<Service>>;
 
 /// What a call with several responses answers with.
 type Responses<T> = Pin<Box<dyn Stream<Item = Result<T, tonic::Status>> + Send + 'static>>;
@@ -50,12 +54,17 @@ impl fmt::Debug for Service {
 
 /// The service; its watches end with `watch`.
 #[must_use]
-pub fn service(history: History, delete: Delete, watch: Watch) -> HistoryServer<Service> {
-    HistoryServer::new(Service {
+pub fn service(history: History, delete: Delete, watch: Watch) -> Server {
+    let pending = history.pending.clone();
+    pending.layer(HistoryServer::new(Service {
         history,
         delete,
         watch,
-    })
+    }))
+}
+
+impl<S: NamedService> NamedService for Telling<S> {
+    const NAME: &'static str = S::NAME;
 }
 
 impl From<Error> for tonic::Status {
@@ -108,7 +117,11 @@ impl Rpcs for Service {
     ) -> Answer<Self::ReadPayloadStream> {
         let request = request.into_inner();
         let payload = match request.payload() {
-            Wanted::Input => Payload::Input,
+            Wanted::Input => {
+                // what a rerun of the whole flow begins with
+                self.history.complete()?;
+                Payload::Input
+            }
             Wanted::Output => Payload::Output,
             Wanted::Unspecified => {
                 let problem = "is not set; send PAYLOAD_INPUT or PAYLOAD_OUTPUT";

@@ -7,6 +7,9 @@
 //! A step's content is what the engine posted. [`tasks`], [`calls`] and [`snapshot`] are pure: what a
 //! step did to its tasks, the rows of calls put together, and the state that a row of steps leads to.
 //!
+//! What this server has taken may not be in the tables yet ([`Pending`]): answers say so, and what a
+//! rerun goes by is refused until it is.
+//!
 //! Invariants: no list reads a payload column; no answer needs a whole instance in memory, but a
 //! snapshot, which is as large as the state it shows; text of the database reaches no caller.
 
@@ -22,6 +25,7 @@ pub mod grpc;
 pub mod health;
 pub mod instances;
 mod lineage;
+mod pending;
 pub mod plan;
 pub mod rest;
 mod row;
@@ -55,6 +59,7 @@ pub use cursor::Cursor;
 pub use error::Error;
 pub use filter::Filter;
 pub use lineage::Lineage;
+pub use pending::{Pending, Telling};
 pub use plan::Plan;
 pub use snapshot::Snapshot;
 
@@ -66,13 +71,33 @@ const ANSWER: Duration = Duration::from_mins(2);
 #[derive(Clone, Debug)]
 pub struct History {
     pool: Pool,
+    pending: Pending,
 }
 
 impl History {
     /// What is stored in the database of `pool`.
     #[must_use]
     pub fn new(pool: Pool) -> Self {
-        Self { pool }
+        let pending = Pending::default();
+        Self { pool, pending }
+    }
+
+    /// The same, where `pending` events may be missing in the tables.
+    #[must_use]
+    pub fn with_pending(self, pending: Pending) -> Self {
+        Self { pending, ..self }
+    }
+
+    /// Whether nothing is on its way to the tables. Asked first for what a rerun goes by: the state,
+    /// the details, the inputs, the plan. Half of it would be run, and nobody would know.
+    ///
+    /// # Errors
+    /// [`Error::Pending`].
+    pub fn complete(&self) -> Result<(), Error> {
+        match self.pending.events() {
+            0 => Ok(()),
+            events => Err(Error::Pending(events)),
+        }
     }
 
     /// Runs a statement. It is not prepared: it is planned with its values, so that what they do

@@ -98,8 +98,8 @@ impl History {
     /// What a rerun of an attempt would take: of the whole flow, or from before step `from` on.
     ///
     /// # Errors
-    /// [`Error::NotFound`] when there is no such attempt, [`Error::Invalid`] when `from` is 0, or when
-    /// the database does not answer. What else stands in the way is in the plan.
+    /// [`Error::NotFound`] when there is no such attempt, [`Error::Invalid`] when `from` is 0,
+    /// [`Error::Pending`], or when the database does not answer. What else stands in the way is in the plan.
     pub async fn plan(&self, id: &str, attempt: Attempt, from: Option<u32>) -> Result<Plan, Error> {
         if from == Some(0) {
             let problem = "is 0, at which the instance is created; leave it out for the whole flow";

@@ -2,7 +2,8 @@
 //! not say, the attempts of an instance and the plan of a rerun. [`stream`] is route 23.
 //!
 //! Every route about one instance takes `?attempt=N`, and hides the instance from a `username`
-//! whose it is not. Errors carry a sentence in one of the two styles of [`rest`].
+//! whose it is not. Every answer says in a header how many events are on
+//! their way to the tables; what a rerun goes by is 503 until none is. Errors carry a sentence in one of the two styles of [`rest`].
 
 mod ask;
 mod health;
@@ -22,6 +23,7 @@ use crate::rest;
 
 /// The routes over `history`.
 pub fn routes(history: History) -> Router {
+    let pending = history.pending.clone();
     Router::new()
         .route("/v1/health", get(health::read))
         .route("/v1/flows", get(list::flows))
@@ -38,6 +40,7 @@ pub fn routes(history: History) -> Router {
         .route("/v1/instances/{id}/step/{step}/taskdata", get(steps::task))
         .route("/v1/instances/{id}/snapshot", get(snapshot::last))
         .route("/v1/instances/{id}/snapshot/{step}", get(snapshot::at))
+        .route_layer(pending)
         .with_state(history)
 }
 

@@ -153,13 +153,14 @@ impl History {
     ///
     /// # Errors
     /// [`Error::NotFound`] when no step up to there is stored, [`Error::Unreadable`] when one is not a
-    /// Flogo engine's, or when the database does not answer.
+    /// Flogo engine's, [`Error::Pending`], or when the database does not answer.
     pub async fn snapshot(
         &self,
         id: &str,
         attempt: Attempt,
         through: Option<u32>,
     ) -> Result<Snapshot, Error> {
+        self.complete()?;
         let mut snapshot = Snapshot::new(id);
         let steps = self.contents(id, attempt, None, through);
         pin_mut!(steps);

@@ -16,7 +16,7 @@ use http_body::Body as _;
 use tower::Layer as _;
 use tower_http::cors::{self, CorsLayer};
 
-use super::{paths, text_error, unread::Unread};
+use super::{PENDING_EVENTS, paths, text_error, unread::Unread};
 
 /// `routes` with their manners. The answer takes whatever no other route does, so routes that have
 /// manners of their own can be merged into it.
@@ -27,7 +27,7 @@ use super::{paths, text_error, unread::Unread};
 ///   OPTIONS is answered with the same list.
 /// - A body that no route reads does not end the connection.
 /// - Any origin may read the answers, with `username` and `Async-Calling` as it likes, without
-///   credentials.
+///   credentials, and see in their headers how many events are pending and when to try again.
 pub fn manners(routes: Router) -> Router {
     let routes = routes.fallback(elsewhere);
     let mannered = middleware::from_fn(behave).layer(cors().layer(routes));
@@ -52,6 +52,7 @@ fn cors() -> CorsLayer {
             HeaderName::from_static("username"),
             HeaderName::from_static("async-calling"),
         ])
+        .expose_headers([PENDING_EVENTS, header::RETRY_AFTER])
         .vary([ORIGIN])
 }
 

@@ -11,7 +11,6 @@ use std::{collections::BTreeMap, io::Read as _, path::PathBuf, time::Duration};
 use anyhow::Context as _;
 use serde::Serialize;
 use serde_json::value::RawValue;
-use tonic::transport::Channel;
 
 use super::{
     Usage,
@@ -23,7 +22,7 @@ use crate::{
     config,
     proto::{
         PlanRerunRequest, PlanRerunResponse, ReadPayloadRequest, ReadSnapshotRequest,
-        history_client::HistoryClient, read_payload_request::Payload,
+        read_payload_request::Payload,
     },
 };
 use engine::{Answer, Engine};
@@ -178,7 +177,7 @@ fn tell(args: &Args, mut report: Report, answer: Answer) -> anyhow::Result<()> {
 
 /// The recorded inputs, those of the file in their place.
 async fn inputs(
-    client: &mut HistoryClient<Channel>,
+    client: &mut history::Client,
     args: &Args,
     planned: &PlanRerunResponse,
     changed: Option<Values>,
@@ -208,7 +207,7 @@ async fn inputs(
 
 /// The state after a step.
 async fn state(
-    client: &mut HistoryClient<Channel>,
+    client: &mut history::Client,
     args: &Args,
     step: u32,
 ) -> anyhow::Result<Box<RawValue>> {

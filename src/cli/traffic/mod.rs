@@ -15,7 +15,10 @@ use serde::Deserialize;
 
 use super::Usage;
 use crate::{
-    event::flogo::{FlowState, Step},
+    event::{
+        excerpt,
+        flogo::{FlowState, Step},
+    },
     proto::{Event, Hello, event::Kind},
 };
 
@@ -118,7 +121,10 @@ impl Reader {
             format!("not a request {{\"method\",\"path\",\"body\"}} of three texts: {error}")
         })?;
         if request.method != "POST" {
-            return Err(format!("method: has to be POST, is {}", request.method));
+            return Err(format!(
+                "method: has to be POST, is {}",
+                excerpt(&request.method)
+            ));
         }
         let body = Bytes::from(request.body);
         let read = match request.path.as_str() {
@@ -135,7 +141,8 @@ impl Reader {
             }
             other => {
                 return Err(format!(
-                    "path: has to be /v1/instances/start, end, steps or snapshot, is {other}"
+                    "path: has to be /v1/instances/start, end, steps or snapshot, is {}",
+                    excerpt(other)
                 ));
             }
         };
@@ -186,9 +193,10 @@ impl Reader {
                     (None, Some(hello)) => self.streams.of(hello.clone()),
                     (None, None) => {
                         return Err(Usage::error(format!(
-                            "{name}:{}: flowId: no start or end of instance `{id}` in the file says \
+                            "{name}:{}: flowId: no start or end of instance `{}` in the file says \
                              which app it is of; name it with --user and --app",
-                            event.line
+                            event.line,
+                            excerpt(&id)
                         )));
                     }
                 },

@@ -9,12 +9,13 @@ use serde::{
 use serde_json::value::RawValue;
 
 use super::Time;
+use crate::event::excerpt;
 
 /// Why a body cannot be taken.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{}{problem}", if field.is_empty() { String::new() } else { format!("{field}: ") })]
 pub struct Invalid {
-    /// The field, as a path of keys joined by dots; empty for the body itself.
+    /// The field, as a path of keys joined by dots, long ones cut; empty for the body itself.
     pub field: String,
     /// What is wrong with it, and what it has to be.
     pub problem: String,
@@ -31,9 +32,9 @@ impl Invalid {
     /// The same failure, seen from the object that `key` is a field of.
     fn under(mut self, key: &str) -> Self {
         if self.field.is_empty() {
-            key.clone_into(&mut self.field);
+            self.field = excerpt(key);
         } else {
-            self.field = format!("{key}.{}", self.field);
+            self.field = format!("{}.{}", excerpt(key), self.field);
         }
         self
     }
@@ -196,7 +197,7 @@ impl<'a> Object<'a> {
             .map(|(name, value)| match name.parse() {
                 Ok(number) => Ok((number, value)),
                 Err(_) => Err(Invalid::new(
-                    format!("{key}.{name}"),
+                    format!("{key}.{}", excerpt(&name)),
                     "the key has to be a whole number in quotes",
                 )),
             })
@@ -231,13 +232,8 @@ fn object(raw: &RawValue) -> Read<Option<Object<'_>>> {
 }
 
 fn wrong(expected: &str, raw: &RawValue) -> Invalid {
-    let shown: String = raw.get().chars().take(40).collect();
-    let more = if shown.len() < raw.get().len() {
-        "..."
-    } else {
-        ""
-    };
-    Invalid::new("", format!("has to be {expected}, is {shown}{more}"))
+    let shown = excerpt(raw.get());
+    Invalid::new("", format!("has to be {expected}, is {shown}"))
 }
 
 impl<'de: 'a, 'a> Deserialize<'de> for Object<'a> {

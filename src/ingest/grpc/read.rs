@@ -15,7 +15,7 @@ use crate::{
     event::App,
     ingest::{
         load::{self, Terms},
-        queue::Permit,
+        queue::{Holder, Permit},
         row::Source,
         ticket::Receipt,
     },
@@ -98,6 +98,7 @@ pub(super) async fn chunks(
         user: source.user.clone(),
         app: source.app.clone(),
     });
+    let holder = Holder::app(Arc::clone(&app));
     let mut last = 0;
     // A place first: what is unanswered stays bounded.
     while let Ok(place) = ends.or(Arc::clone(&places).acquire_owned()).await? {
@@ -115,8 +116,8 @@ pub(super) async fn chunks(
         let chunk = expect_chunk(request, last).inspect_err(refused)?;
         last = chunk.sequence;
         let read_at = Instant::now();
-        let permit = ends.or(room(recorder, source, &chunk)).await?;
-        let (receipt, count) = take(recorder, source, &app, chunk, permit).await?;
+        let permit = ends.or(room(recorder, source, &holder, &chunk)).await?;
+        let (receipt, count) = take(recorder, source, &app, chunk, permit)?;
         let pending = Pending {
             sequence: last,
             receipt,
@@ -139,15 +140,16 @@ pub(super) async fn chunks(
 }
 
 /// Waits for room for everything that may be made of a chunk.
-async fn room(recorder: &Recorder, source: &Source, chunk: &Chunk) -> Permit {
+async fn room(recorder: &Recorder, source: &Source, holder: &Holder, chunk: &Chunk) -> Permit {
     let frame_bytes = chunk.events.iter().map(bytes::Bytes::len).sum::<usize>();
-    let charge = load::charge(source, chunk.events.len(), frame_bytes);
-    recorder.intake.budget().room(charge).await
+    let intake = &recorder.intake;
+    let charge = load::charge(source, intake, chunk.events.len(), frame_bytes);
+    intake.budget().room(holder, charge).await
 }
 
 /// Decodes, admits and submits a chunk; answers with its receipt and the number of events rejected
 /// so far.
-async fn take(
+fn take(
     recorder: &Recorder,
     source: &Source,
     app: &Arc<App>,
@@ -173,7 +175,7 @@ async fn take(
     }
     // The frame is gone from here on.
     drop(chunk.events);
-    permit.shrink_to(load::held_bytes(&loads));
+    permit.shrink_to(load::held_bytes(&loads, &known));
     if let Some(first) = known.rejections.first() {
         let sentence = &first.invalid.sentence;
         recorder
@@ -181,7 +183,7 @@ async fn take(
             .rejected(known.rejections.len(), &source.app, sentence);
     }
     let rejected = u32::try_from(known.rejections.len()).unwrap_or(u32::MAX);
-    let submitted = intake.submit(loads, chunk.resent, known, permit).await;
+    let submitted = intake.submit(loads, chunk.resent, known, permit);
     let receipt = submitted.map_err(|_| stopped())?;
     Ok((receipt, rejected))
 }

@@ -313,7 +313,7 @@ async fn fill(inbox: &mut Inbox, limits: &config::Ingest, most_rows: usize, part
     let mut batch = Batch::default();
     batch.push(part);
     let deadline = Instant::now() + limits.linger;
-    while batch.rows() < most_rows && batch.bytes() < limits.batch_bytes {
+    while batch.rows() < inbox.fair(most_rows) && batch.bytes() < inbox.fair(limits.batch_bytes) {
         let part = match inbox.try_recv() {
             Some(part) => part,
             None if limits.linger.is_zero() => break,

@@ -11,7 +11,13 @@ use crate::{
         App, Event,
         flogo::{FlowState, Step},
     },
-    ingest::{load, owners::Owner, queue::Load, row::Source, ticket::Outcome},
+    ingest::{
+        load,
+        owners::Owner,
+        queue::{Holder, Load},
+        row::Source,
+        ticket::Outcome,
+    },
 };
 
 /// An event that is encoded, or was skipped.
@@ -25,6 +31,25 @@ pub(super) struct Taken {
 }
 
 impl Recorder {
+    /// Whose event `body` is, as far as that is known without asking. What is read for it is dropped
+    /// again: whoever waits holds its body and nothing else.
+    pub(super) fn holder(&self, kind: Kind, body: &Bytes) -> Holder {
+        let app = if kind == Kind::Step {
+            let step = Step::parse(body).ok();
+            step.and_then(|step| self.owners.remembered(&step.instance_id))
+        } else {
+            let state = FlowState::parse(body).ok();
+            let source = state.and_then(|state| flogo::source(&state).ok());
+            source.map(|source| {
+                Arc::new(App {
+                    user: source.user,
+                    app: source.app,
+                })
+            })
+        };
+        Holder::of(app.as_ref())
+    }
+
     /// Reads, decides and encodes an event.
     pub(super) async fn take(
         &self,

@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Reader, Record};
 use crate::ingest::{
-    queue::{Budget, Mark, Part, Permit, Rows, lane_of},
+    queue::{Budget, Holder, Mark, PART_BYTES, Part, Permit, ROW_BYTES, Rows, lane_of},
     row,
     ticket::{Lost, Outcome, Receipt, ticket},
 };
@@ -22,8 +22,6 @@ use crate::ingest::{
 const PARTS: usize = 64;
 /// The pause after the disk refused.
 const PAUSE: Duration = Duration::from_secs(1);
-/// Bytes of a part besides its rows, about.
-const PART_BYTES: usize = 1 << 10;
 
 /// Gives the lanes what the spool holds.
 #[derive(Debug)]
@@ -70,7 +68,7 @@ impl Drain {
 
     async fn drain(&mut self) {
         loop {
-            let waiting = self.ready.as_ref().map(|(_, record)| record.bytes());
+            let waiting = self.ready.as_ref().map(|(_, record)| charge(record));
             tokio::select! {
                 biased;
                 answer = answer(&mut self.flights), if !self.flights.is_empty() => {
@@ -95,7 +93,7 @@ impl Drain {
     }
 
     async fn hand_over(&self, record: &Record, permit: Permit) -> Result<Receipt, Lost> {
-        let (ticket, receipt) = ticket(Outcome::default(), permit.0);
+        let (ticket, receipt) = ticket(Outcome::default(), permit);
         for (lane, steps, flows) in self.by_lane(record) {
             let part = Part {
                 steps,
@@ -149,7 +147,14 @@ async fn answer(flights: &mut VecDeque<Flight>) -> Result<Outcome, Lost> {
 }
 
 async fn room(budget: &Budget, bytes: Option<usize>) -> Permit {
-    budget.room(bytes.unwrap_or_default() + PART_BYTES).await
+    budget
+        .room(&Holder::drain(), bytes.unwrap_or_default())
+        .await
+}
+
+/// Memory of a record that lanes have: usually one part.
+fn charge(record: &Record) -> usize {
+    PART_BYTES + record.events() * ROW_BYTES + record.bytes()
 }
 
 /// The rows by lane, numbered from `first`. Rows of one lane, the usual case, are not copied.

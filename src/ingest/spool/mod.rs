@@ -14,18 +14,46 @@
 //!   quarantined/                  segments in which something is damaged
 //! ```
 
+mod active;
+mod codec;
+mod disk;
 pub mod drain;
 mod error;
+mod format;
+mod inspect;
+pub mod metrics;
+mod place;
+mod quarantine;
+mod reader;
 mod record;
+mod recover;
+mod rejected;
+mod retry;
+mod scan;
+mod state;
+mod survey;
+mod writer;
 
-use std::{path::PathBuf, time::Duration};
+use std::{path::PathBuf, sync::Arc, thread, time::Duration};
 
+use tokio::{
+    runtime,
+    sync::{mpsc, oneshot},
+};
 use uuid::Uuid;
 
 pub use error::{Error, Refused};
+pub use reader::Reader;
 pub use record::Record;
+pub use rejected::{Rejected, Why, rejected, rejected_row};
+pub use retry::retry;
+pub use scan::Damage;
+pub use survey::{Survey, Surveyed, survey};
 
-use super::ticket::Rejection;
+use disk::Disk;
+use place::{Place, at};
+use state::Shared;
+use writer::{COMMANDS, Command, Writer};
 
 /// Bytes of a segment, unless a single record is larger.
 pub const SEGMENT_BYTES: u64 = 64 << 20;
@@ -70,11 +98,10 @@ pub struct Status {
 
 /// Cheap handle: what lanes append to.
 #[derive(Clone, Debug)]
-pub struct Spool {}
-
-/// The way back: one for each spool.
-#[derive(Debug)]
-pub struct Reader {}
+pub struct Spool {
+    shared: Arc<Shared>,
+    commands: mpsc::Sender<Command>,
+}
 
 impl Spool {
     /// Takes the lock, reads what an earlier process left, cuts a torn tail, puts damage aside, and
@@ -82,8 +109,30 @@ impl Spool {
     ///
     /// # Errors
     /// [`Error`]: another service uses it, it holds events of another database, or the disk refuses.
-    pub fn open(_options: Options) -> Result<(Self, Reader), Error> {
-        todo!()
+    pub fn open(options: Options) -> Result<(Self, Reader), Error> {
+        Self::open_on(Disk::default(), options)
+    }
+
+    fn open_on(disk: Disk, mut options: Options) -> Result<(Self, Reader), Error> {
+        // space comes back a segment at a time
+        let most = (options.limit_bytes / 4).max(64 << 10);
+        options.segment_bytes = options.segment_bytes.min(most);
+        let place = Place::take(&options.dir)?;
+        let state = recover::recover(&options)?;
+        let starting = at("start the writer of", &options.dir);
+        let runtime = runtime::Builder::new_current_thread()
+            .enable_time()
+            .build()
+            .map_err(&starting)?;
+        let shared = Arc::new(Shared::new(options, state));
+        let (commands, received) = mpsc::channel(COMMANDS);
+        let writer = Writer::new(Arc::clone(&shared), disk, place, received);
+        thread::Builder::new()
+            .name("spool".to_owned())
+            .spawn(move || writer.run(&runtime))
+            .map_err(&starting)?;
+        let reader = Reader::new(Arc::clone(&shared), commands.clone());
+        Ok((Self { shared, commands }, reader))
     }
 
     /// Keeps `records`. `Ok` means that every byte of them was synced to disk. Cancel safe, but they
@@ -91,58 +140,37 @@ impl Spool {
     ///
     /// # Errors
     /// [`Refused`]: nothing is promised of any of them.
-    pub async fn append(&self, _records: Vec<Record>) -> Result<(), Refused> {
-        todo!()
+    pub async fn append(&self, records: Vec<Record>) -> Result<(), Refused> {
+        if records.is_empty() {
+            return Ok(());
+        }
+        let (answer, answered) = oneshot::channel();
+        let command = Command::Append(records, answer);
+        let sent = self.commands.send(command).await;
+        sent.map_err(|_| Refused::Closed)?;
+        answered.await.unwrap_or(Err(Refused::Closed))
     }
 
     /// What it holds now. Neither waits nor reads the disk.
     pub fn status(&self) -> Status {
-        todo!()
+        self.shared.status()
     }
 
     /// Events that are kept and not finished: what the tables do not show yet.
     pub fn pending(&self) -> u64 {
-        self.status().events
+        self.shared.state().events
     }
 
     /// Writes what was handed over, gives preallocated space back, ends the thread and lets the lock
     /// go. Later appends are refused.
     pub async fn close(&self) {
-        todo!()
+        let (answer, answered) = oneshot::channel();
+        if self.commands.send(Command::Close(answer)).await.is_ok() {
+            // an error is a thread that has ended
+            let _ = answered.await;
+        }
     }
 }
 
-impl Reader {
-    /// The next record and its sequence, in the order of appending; waits until there is one that is
-    /// synced. Damage that is found here is put aside and passed over. Cancel safe.
-    ///
-    /// # Errors
-    /// When the disk cannot be read; the same record can be asked for again.
-    pub async fn next(&mut self) -> Result<(u64, Record), Error> {
-        todo!()
-    }
-
-    /// Every record up to and including `sequence` is in the tables or in `rejected/`. Segments that
-    /// hold nothing else are deleted.
-    ///
-    /// # Errors
-    /// When one cannot be deleted; it is tried again with the next call.
-    pub async fn finished(&mut self, _sequence: u64) -> Result<(), Error> {
-        todo!()
-    }
-
-    /// Keeps rows of a record that the database refuses, bytes and reason, synced, before the record
-    /// is finished. A rejection's index is the row's number: steps first, then starts and ends. The
-    /// same row of the same record is kept once.
-    ///
-    /// # Errors
-    /// When the disk refuses; the record must not be finished then.
-    pub async fn reject(
-        &mut self,
-        _sequence: u64,
-        _record: &Record,
-        _rejections: &[Rejection],
-    ) -> Result<(), Error> {
-        todo!()
-    }
-}
+#[cfg(test)]
+mod tests;

@@ -30,6 +30,9 @@ pub(super) async fn details(
         ..
     }: Named,
 ) -> Response {
+    if let Err(error) = history.complete() {
+        return refused(&error);
+    }
     let instance = match history.instance(&id, attempt).await {
         Ok(instance) => instance,
         Err(error) => return refused(&error),

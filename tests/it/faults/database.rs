@@ -34,7 +34,13 @@ async fn while_the_database_is_stopped_streams_wait_within_the_budget() {
     let cluster = Cluster::start().await;
     let url = cluster.url("postgres");
     let budget = BUDGET.to_string();
-    let flags = ["--database-url", &url, "--queue-bytes", &budget, "--no-spool"];
+    let flags = [
+        "--database-url",
+        &url,
+        "--queue-bytes",
+        &budget,
+        "--no-spool",
+    ];
     let mut program = Program::serve(&flags).await;
     let load = Load::start(program.address, "w", STREAMS, BIG).await;
     // what writing itself takes is there from now on

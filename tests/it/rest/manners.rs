@@ -254,6 +254,7 @@ fn every_difference_on_the_page_has_its_test() {
         include_str!("wrong.rs"),
         include_str!("../delete.rs"),
         include_str!("../live.rs"),
+        include_str!("../pending.rs"),
         include_str!("../recorder/errors.rs"),
         include_str!("../recorder/waits.rs"),
     ];

@@ -1,0 +1,144 @@
+//! The parts that wait for one lane, served in turns among those who hold their bytes: a part of a
+//! quiet app goes into the next batch, however much a busy one has in front of the lane.
+
+use std::{
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use tokio::{sync::Notify, time::Instant};
+
+use super::{Closed, Holder, Part, turns::Turns};
+
+/// How long a lane counts as shared after parts of two holders came together, or in a row.
+const COMPANY: Duration = Duration::from_secs(1);
+/// Into how many batches a shared lane cuts what would be one.
+const SHORTER: usize = 4;
+
+/// The parts that wait for one lane.
+#[derive(Debug)]
+pub struct Inbox {
+    shared: Arc<Shared>,
+    last: Option<Holder>,
+    company_until: Option<Instant>,
+}
+
+/// The other end: where parts are put. Dropping it closes the inbox.
+#[derive(Debug)]
+pub(super) struct Outlet(Arc<Shared>);
+
+#[derive(Debug, Default)]
+struct Shared {
+    parts: Mutex<Parts>,
+    ready: Notify,
+}
+
+/// What waits, and which end has gone. Who waits for a part is told of a change after it.
+#[derive(Debug, Default)]
+struct Parts {
+    turns: Turns<Holder, Part>,
+    closed: bool,
+    unread: bool,
+}
+
+/// Both ends.
+pub(super) fn inbox() -> (Outlet, Inbox) {
+    let shared = Arc::<Shared>::default();
+    let inbox = Inbox {
+        shared: Arc::clone(&shared),
+        last: None,
+        company_until: None,
+    };
+    (Outlet(shared), inbox)
+}
+
+impl Inbox {
+    /// The next part; none when no [`Intake`](super::Intake) is left and nothing waits. Cancel safe.
+    pub async fn recv(&mut self) -> Option<Part> {
+        loop {
+            if let Some(part) = self.try_recv() {
+                return Some(part);
+            }
+            if self.shared.lock().closed {
+                // What came between the two looks.
+                return self.try_recv();
+            }
+            // One that comes meanwhile is remembered: there is a single reader.
+            self.shared.ready.notified().await;
+        }
+    }
+
+    /// The next part, if one waits.
+    pub fn try_recv(&mut self) -> Option<Part> {
+        let mut parts = self.shared.lock();
+        let (holder, part) = parts.turns.pop()?;
+        let several = parts.turns.several();
+        drop(parts);
+        if let Some(holder) = holder {
+            let before = self.last.replace(holder);
+            if several || before.is_some_and(|before| Some(before) != self.last) {
+                self.company_until = Some(Instant::now() + COMPANY);
+            }
+        }
+        Some(part)
+    }
+
+    /// What a batch may have of `most` rows or bytes: less while the lane is shared, so that nobody
+    /// waits for long batches of others.
+    pub fn fair(&self, most: usize) -> usize {
+        match self.company_until {
+            Some(until) if Instant::now() < until => most / SHORTER,
+            _ => most,
+        }
+    }
+}
+
+impl Drop for Inbox {
+    fn drop(&mut self) {
+        let mut parts = self.shared.lock();
+        parts.unread = true;
+        let unread = std::mem::take(&mut parts.turns);
+        drop(parts);
+        // Their shares answer that they are lost.
+        drop(unread);
+    }
+}
+
+impl Outlet {
+    /// Puts a part behind those of `holder`; `bytes` are what it takes of a turn.
+    pub fn put(&self, holder: &Holder, bytes: usize, part: Part) -> Result<(), Closed> {
+        self.change(|turns| turns.push(holder, bytes, part))
+    }
+
+    /// Puts a part behind everything that waits.
+    pub fn put_behind(&self, part: Part) -> Result<(), Closed> {
+        self.change(|turns| turns.behind(part))
+    }
+
+    fn change(&self, change: impl FnOnce(&mut Turns<Holder, Part>)) -> Result<(), Closed> {
+        let mut parts = self.0.lock();
+        if parts.unread {
+            return Err(Closed);
+        }
+        change(&mut parts.turns);
+        drop(parts);
+        self.0.ready.notify_one();
+        Ok(())
+    }
+}
+
+impl Drop for Outlet {
+    fn drop(&mut self) {
+        self.0.lock().closed = true;
+        self.0.ready.notify_one();
+    }
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, Parts> {
+        self.parts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests;
