@@ -25,7 +25,10 @@ use std::{path::PathBuf, process::ExitCode, time::Duration};
 
 use clap::{Parser, ValueEnum};
 
-use self::{load::Plan, rig::{Parts, Rig}};
+use self::{
+    load::Plan,
+    rig::{Parts, Rig},
+};
 
 /// Load, faults in random order, and a check of every acknowledged event
 #[derive(Parser, Clone, Debug)]
@@ -65,7 +68,9 @@ fn main() -> ExitCode {
     }
     words.remove(1);
     let options = Options::parse_from(words);
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build();
     let runtime = runtime.expect("threads");
     if runtime.block_on(play(&options)) {
         ExitCode::SUCCESS
@@ -76,10 +81,24 @@ fn main() -> ExitCode {
 
 /// Whether everything was as it should be.
 async fn play(options: &Options) -> bool {
-    let seed = options.seed.unwrap_or_else(|| u64::from(uuid::Uuid::new_v4().as_fields().0));
-    let place = PathBuf::from(format!("/tmp/flowtrail-chaos-{seed}-{}", std::process::id()));
+    let seed = options
+        .seed
+        .unwrap_or_else(|| u64::from(uuid::Uuid::new_v4().as_fields().0));
+    let place = PathBuf::from(format!(
+        "/tmp/flowtrail-chaos-{seed}-{}",
+        std::process::id()
+    ));
     eprintln!("seed {seed}; logs in {}", place.display());
-    let mut flags: Vec<String> = ["--statement-timeout", "5s", "--connect-timeout", "3s"].map(str::to_owned).into();
+    let mut flags: Vec<String> = [
+        "--statement-timeout",
+        "5s",
+        "--connect-timeout",
+        "3s",
+        "--spool-after",
+        "1s",
+    ]
+    .map(str::to_owned)
+    .into();
     flags.extend(options.no_spool.then(|| "--no-spool".to_owned()));
     let parts = Parts {
         standby: true,
@@ -107,7 +126,10 @@ async fn play(options: &Options) -> bool {
         rate: options.rate.unwrap_or(3_000.0),
         lean: false,
     };
-    let outcome = run::mix(&mut rig, &plan, options.duration, |words| eprintln!("{words}")).await;
+    let outcome = run::mix(&mut rig, &plan, options.duration, |words| {
+        eprintln!("{words}")
+    })
+    .await;
     let failed = outcome.failed();
     if failed {
         rig.site.keep_logs(&place);

@@ -10,12 +10,25 @@ const SHOWN: usize = 20;
 /// The summary, several lines.
 pub(crate) fn summary(outcome: &Outcome, seed: u64) -> String {
     let mut text = String::new();
-    let Outcome { committed, spooled, skipped, verdict, .. } = outcome;
+    let Outcome {
+        committed,
+        spooled,
+        skipped,
+        verdict,
+        ..
+    } = outcome;
     let acknowledged = committed + spooled + skipped;
     let faults: usize = outcome.faults.values().sum();
-    let named: Vec<_> = outcome.faults.iter().map(|(name, count)| format!("{count} {name}")).collect();
+    let named: Vec<_> = outcome
+        .faults
+        .iter()
+        .map(|(name, count)| format!("{count} {name}"))
+        .collect();
     let mut line = |words: String| writeln!(text, "{words}").expect("a text grows");
-    line(format!("faults injected     {faults}: {}", named.join(", ")));
+    line(format!(
+        "faults injected     {faults}: {}",
+        named.join(", ")
+    ));
     line(format!(
         "events acknowledged {acknowledged}: {committed} committed, {spooled} spooled, {skipped} left out as their app was off"
     ));
@@ -28,7 +41,10 @@ pub(crate) fn summary(outcome: &Outcome, seed: u64) -> String {
         outcome.reopened, outcome.resent
     ));
     for wrong in [Wrong::Lost, Wrong::Duplicated, Wrong::Altered, Wrong::Stuck] {
-        let findings = verdict.findings.iter().filter(|finding| finding.wrong == wrong);
+        let findings = verdict
+            .findings
+            .iter()
+            .filter(|finding| finding.wrong == wrong);
         for finding in findings.take(SHOWN) {
             line(format!("  {wrong:?}: {}", finding.text));
         }
@@ -37,7 +53,10 @@ pub(crate) fn summary(outcome: &Outcome, seed: u64) -> String {
         line(format!("  {words}"));
     }
     if outcome.rejected > 0 {
-        line(format!("  {} rows without a fault are in rejected/", outcome.rejected));
+        line(format!(
+            "  {} rows without a fault are in rejected/",
+            outcome.rejected
+        ));
     }
     line(format!(
         "seed {seed}: lost {}, duplicated {}, altered {}, stuck {}",

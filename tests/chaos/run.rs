@@ -54,7 +54,8 @@ impl Outcome {
             self.resent += ledger.resent;
             let app = client.teller.source().app;
             let miscounted = ledger.miscounted.iter().take(5);
-            self.strange.extend(miscounted.map(|words| format!("{app}: {words}")));
+            self.strange
+                .extend(miscounted.map(|words| format!("{app}: {words}")));
         }
         self.strange.extend(ended.strange.iter().cloned());
         if ended.stuck > 0 {
@@ -65,7 +66,12 @@ impl Outcome {
 }
 
 /// Faults under load for `duration`, then the check.
-pub(crate) async fn mix(rig: &mut Rig, plan: &Plan, duration: Duration, tell: impl Fn(&str)) -> Outcome {
+pub(crate) async fn mix(
+    rig: &mut Rig,
+    plan: &Plan,
+    duration: Duration,
+    tell: impl Fn(&str),
+) -> Outcome {
     let mut chance = Chance(plan.seed);
     let mut outcome = Outcome::default();
     let load = Load::start(rig.server.address, plan);
@@ -90,8 +96,10 @@ pub(crate) async fn mix(rig: &mut Rig, plan: &Plan, duration: Duration, tell: im
             fault.name(),
             lasts.as_millis()
         ));
-        if let Err(words) = fault.strike(rig, lasts).await {
-            outcome.stuck.push(format!("after {}: {words}", fault.name()));
+        if let Err(words) = fault.strike(rig, lasts, &mut chance).await {
+            outcome
+                .stuck
+                .push(format!("after {}: {words}", fault.name()));
         }
         *outcome.faults.entry(fault.name()).or_default() += 1;
         if !load.progress(1, PATIENCE).await {
@@ -103,33 +111,22 @@ pub(crate) async fn mix(rig: &mut Rig, plan: &Plan, duration: Duration, tell: im
 }
 
 /// Ends the load, waits until nothing is pending, and checks.
-pub(crate) async fn finish(rig: &mut Rig, load: Load, mut outcome: Outcome, tell: impl Fn(&str)) -> Outcome {
+pub(crate) async fn finish(
+    rig: &mut Rig,
+    load: Load,
+    mut outcome: Outcome,
+    tell: impl Fn(&str),
+) -> Outcome {
     let ended = load.finish(PATIENCE).await;
     outcome.add(&ended);
     if rig.spools() {
-        outcome.stuck.extend(drained(rig).await);
+        outcome.stuck.extend(rig.drained().await.err());
     }
     outcome.rejected = rig.rejected();
     tell("comparing what was acknowledged with the tables");
     let client = rig.site.client().await;
     outcome.verdict = checker::check(&client, &ended.clients).await;
     outcome
-}
-
-/// Waits until the spool is empty; in words what stands still.
-pub(crate) async fn drained(rig: &Rig) -> Option<String> {
-    let (mut least, mut since) = (f64::INFINITY, Instant::now());
-    loop {
-        match rig.pending().await {
-            Some(pending) if pending <= 0.0 => return None,
-            Some(pending) if pending < least => (least, since) = (pending, Instant::now()),
-            _ => {}
-        }
-        if since.elapsed() > PATIENCE {
-            return Some(format!("{least} events stay in the spool"));
-        }
-        tokio::time::sleep(Duration::from_millis(100)).await;
-    }
 }
 
 /// An operator switches the toggled app, sometimes.
@@ -144,5 +141,8 @@ async fn toggle(rig: &Rig, load: &Load, chance: &mut Chance) {
         on conflict (userid, appname) do update set persistenceenabled = excluded.persistenceenabled";
     let values: [&(dyn tokio_postgres::types::ToSql + Sync); 4] =
         [&source.user, &source.app, &source.version, &enabled];
-    client.execute(sql, &values).await.expect("the database runs between faults");
+    client
+        .execute(sql, &values)
+        .await
+        .expect("the database runs between faults");
 }

@@ -76,7 +76,10 @@ pub(super) fn rows(instance: &str, source: &Source, events: &[&What], reruns: i3
     let mut versions: BTreeMap<i32, BTreeMap<Time, &Step>> = BTreeMap::new();
     for what in events {
         if let What::Step(step) = what {
-            versions.entry(step.number).or_default().insert(step.at, step);
+            versions
+                .entry(step.number)
+                .or_default()
+                .insert(step.at, step);
         }
     }
     for mut versions in versions.into_values() {
@@ -84,7 +87,9 @@ pub(super) fn rows(instance: &str, source: &Source, events: &[&What], reruns: i3
         if cut.is_none_or(|cut| *newest.key() >= cut) {
             rows.steps.push(StepRow::of(instance, newest.remove()));
         }
-        let past = versions.into_values().map(|step| StepRow::of(instance, step));
+        let past = versions
+            .into_values()
+            .map(|step| StepRow::of(instance, step));
         rows.past_steps.extend(past);
     }
     rows.sort();

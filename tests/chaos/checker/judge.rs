@@ -24,25 +24,44 @@ impl Case {
         let mut findings = Vec::new();
         let instances = || self.family.instances.iter().zip(found);
         let shown: Vec<Vec<bool>> = instances()
-            .map(|(instance, rows)| instance.events.iter().map(|what| shows(rows, instance, what)).collect())
+            .map(|(instance, rows)| {
+                instance
+                    .events
+                    .iter()
+                    .map(|what| shows(rows, instance, what))
+                    .collect()
+            })
             .collect();
         let original = &self.family.instances[0].id;
         let names_it = |(instance, shown): &(&Instance, &Vec<bool>)| {
             let mut events = instance.events.iter().zip(*shown);
             events.any(|(what, shown)| *shown && matches!(what, What::Start(start) if start.original.as_ref() == Some(original)))
         };
-        let reruns = self.family.instances.iter().zip(&shown).filter(names_it).count();
+        let reruns = self
+            .family
+            .instances
+            .iter()
+            .zip(&shown)
+            .filter(names_it)
+            .count();
         let reruns = i32::try_from(reruns).expect("few");
         for (at, (instance, rows)) in instances().enumerate() {
             let mut stored = Vec::new();
-            for ((what, shown), standing) in
-                instance.events.iter().zip(&shown[at]).zip(&self.standings[at])
+            for ((what, shown), standing) in instance
+                .events
+                .iter()
+                .zip(&shown[at])
+                .zip(&self.standings[at])
             {
                 match (shown, standing) {
                     (false, Standing::Kept) => findings.push(lost(rows, instance, what)),
                     (true, Standing::Absent) if !outranked(rows, instance, what) => {
-                        let text = format!("{} is stored, but was never to be", name(instance, what));
-                        findings.push(Finding { wrong: Wrong::Altered, text });
+                        let text =
+                            format!("{} is stored, but was never to be", name(instance, what));
+                        findings.push(Finding {
+                            wrong: Wrong::Altered,
+                            text,
+                        });
                     }
                     _ => {}
                 }
@@ -53,9 +72,19 @@ impl Case {
             let reruns = if at == 0 { reruns } else { 0 };
             let expected = expected::rows(&instance.id, &self.source, &stored, reruns);
             compare("flowstate", &expected.flows, &rows.flows, &mut findings);
-            compare("past_flowstate", &expected.past_flows, &rows.past_flows, &mut findings);
+            compare(
+                "past_flowstate",
+                &expected.past_flows,
+                &rows.past_flows,
+                &mut findings,
+            );
             compare("steps", &expected.steps, &rows.steps, &mut findings);
-            compare("past_steps", &expected.past_steps, &rows.past_steps, &mut findings);
+            compare(
+                "past_steps",
+                &expected.past_steps,
+                &rows.past_steps,
+                &mut findings,
+            );
         }
         findings
     }
@@ -133,9 +162,7 @@ fn compare<T: Ord + Debug>(table: &str, expected: &[T], found: &[T], findings: &
     let strange: Vec<_> = found.iter().filter(|row| !expected.contains(row)).collect();
     for at in 0..missing.len().max(strange.len()) {
         let (wrong, text) = match (missing.get(at), strange.get(at)) {
-            (Some(expected), Some(found)) => {
-                (Wrong::Altered, difference(expected, found))
-            }
+            (Some(expected), Some(found)) => (Wrong::Altered, difference(expected, found)),
             (Some(expected), None) => (Wrong::Lost, format!("no row {}", short(expected))),
             (None, Some(found)) => (Wrong::Duplicated, format!("one row more: {}", short(found))),
             (None, None) => continue,
@@ -150,11 +177,24 @@ fn compare<T: Ord + Debug>(table: &str, expected: &[T], found: &[T], findings: &
 /// The first place where the two differ, in their words.
 fn difference<T: Debug>(expected: &T, found: &T) -> String {
     let (expected, found) = (format!("{expected:?}"), format!("{found:?}"));
-    let same = expected.bytes().zip(found.bytes()).take_while(|(a, b)| a == b);
+    let same = expected
+        .bytes()
+        .zip(found.bytes())
+        .take_while(|(a, b)| a == b);
     let from = same.count().saturating_sub(40);
-    let part = |text: &str| text.bytes().skip(from).take(160).map(char::from).collect::<String>();
+    let part = |text: &str| {
+        text.bytes()
+            .skip(from)
+            .take(160)
+            .map(char::from)
+            .collect::<String>()
+    };
     let head: String = found.chars().take(120).collect();
-    format!("{head} ...: expected ...{} but found ...{}", part(&expected), part(&found))
+    format!(
+        "{head} ...: expected ...{} but found ...{}",
+        part(&expected),
+        part(&found)
+    )
 }
 
 fn short<T: Debug>(row: &T) -> String {

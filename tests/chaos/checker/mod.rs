@@ -194,19 +194,35 @@ impl Check<'_> {
         let mut found: HashMap<String, Rows> = HashMap::new();
         for row in rows(FLOW, "public.flowstate").await {
             let row = Flow::read(&row);
-            found.entry(row.instance.clone()).or_default().flows.push(row);
+            found
+                .entry(row.instance.clone())
+                .or_default()
+                .flows
+                .push(row);
         }
         for row in rows(FLOW, "flowtrail.past_flowstate").await {
             let row = Flow::read(&row);
-            found.entry(row.instance.clone()).or_default().past_flows.push(row);
+            found
+                .entry(row.instance.clone())
+                .or_default()
+                .past_flows
+                .push(row);
         }
         for row in rows(STEP, "public.steps").await {
             let row = StepRow::read(&row);
-            found.entry(row.instance.clone()).or_default().steps.push(row);
+            found
+                .entry(row.instance.clone())
+                .or_default()
+                .steps
+                .push(row);
         }
         for row in rows(STEP, "flowtrail.past_steps").await {
             let row = StepRow::read(&row);
-            found.entry(row.instance.clone()).or_default().past_steps.push(row);
+            found
+                .entry(row.instance.clone())
+                .or_default()
+                .past_steps
+                .push(row);
         }
         let of = |family: &Arc<Family>| {
             let ids = family.instances.iter().map(|instance| &instance.id);
@@ -221,10 +237,15 @@ impl Check<'_> {
         let sql = "select (select count(*) from public.flowstate) + (select count(*) from public.steps)
             + (select count(*) from flowtrail.past_flowstate) + (select count(*) from flowtrail.past_steps)";
         let row = self.database.query_one(sql, &[]).await;
-        let total: i64 = row.expect("the database can be read when all is over").get(0);
+        let total: i64 = row
+            .expect("the database can be read when all is over")
+            .get(0);
         let total = u64::try_from(total).expect("a count");
         if total != self.verdict.rows {
-            let text = format!("{total} rows are stored, {} were read by instance", self.verdict.rows);
+            let text = format!(
+                "{total} rows are stored, {} were read by instance",
+                self.verdict.rows
+            );
             let wrong = Wrong::Duplicated;
             self.verdict.findings.push(Finding { wrong, text });
         }
@@ -244,7 +265,8 @@ impl Case {
 
 impl Rows {
     fn count(&self) -> u64 {
-        let rows = self.flows.len() + self.past_flows.len() + self.steps.len() + self.past_steps.len();
+        let rows =
+            self.flows.len() + self.past_flows.len() + self.steps.len() + self.past_steps.len();
         u64::try_from(rows).expect("a count")
     }
 

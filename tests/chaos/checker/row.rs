@@ -51,7 +51,8 @@ pub(super) const FLOW: &str = "flowinstanceid, userid, appname, appversion, host
     executiontime, status, parentflowinstanceid, parentflowname, misc, rerunofflowinstanceid, flowinput, flowoutput,
     reruncount";
 /// The columns of [`StepRow`], in its order.
-pub(super) const STEP: &str = "flowinstanceid, stepid, taskname, status, starttime, endtime, stepdata, flowname,
+pub(super) const STEP: &str =
+    "flowinstanceid, stepid, taskname, status, starttime, endtime, stepdata, flowname,
     subflowid, misc, rerun, parentstepid";
 
 impl Flow {
@@ -145,10 +146,7 @@ fn time(row: &Row, at: usize) -> Option<Time> {
 struct Stamp(Time);
 
 impl<'a> FromSql<'a> for Stamp {
-    fn from_sql(
-        _: &Type,
-        raw: &'a [u8],
-    ) -> Result<Self, Box<dyn std::error::Error + Sync + Send>> {
+    fn from_sql(_: &Type, raw: &'a [u8]) -> Result<Self, Box<dyn std::error::Error + Sync + Send>> {
         const YEAR_2000: Time = 946_684_800_000_000;
         Ok(Self(Time::from_be_bytes(raw.try_into()?) + YEAR_2000))
     }

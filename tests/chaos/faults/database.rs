@@ -25,9 +25,15 @@ pub(super) async fn stopped(rig: &mut Rig, lasts: Duration) {
 pub(super) async fn locked(rig: &mut Rig, lasts: Duration) {
     let client = rig.site.client().await;
     let lock = "set synchronous_commit = off; begin; lock table public.steps in exclusive mode";
-    client.batch_execute(lock).await.expect("a superuser waits for a lock");
+    client
+        .batch_execute(lock)
+        .await
+        .expect("a superuser waits for a lock");
     sleep(lasts).await;
-    client.batch_execute("rollback").await.expect("its own session");
+    client
+        .batch_execute("rollback")
+        .await
+        .expect("its own session");
 }
 
 pub(super) async fn full(rig: &mut Rig, lasts: Duration) {

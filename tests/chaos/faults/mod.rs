@@ -4,6 +4,7 @@
 mod database;
 mod line;
 mod server;
+mod spool;
 
 use std::time::Duration;
 
@@ -30,13 +31,33 @@ pub(crate) enum Fault {
     /// The primary dies, its standby takes its place.
     Promoted,
     /// The connections to PostgreSQL are cut, once each has sent so many bytes more.
-    LineCut {
-        bytes: usize,
-    },
+    LineCut { bytes: usize },
     /// Nothing passes on the connections to PostgreSQL any more, and nobody is told.
-    LineHeld {
-        bytes: usize,
-    },
+    LineHeld { bytes: usize },
+    /// The database is away, and something happens to the spool.
+    Spooling { away: Away, then: Then },
+}
+
+/// Why the database is away.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Away {
+    Stopped,
+    Frozen,
+}
+
+/// What happens to a spool in use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Then {
+    /// SIGKILL to the server; it starts without the database.
+    Killed,
+    /// The same, and the last record is half written.
+    Torn,
+    /// The same, and a byte in the middle has changed; repaired later.
+    Flipped,
+    /// The disk is full.
+    DiskFull,
+    /// The machine's power is cut: of the disk only what was synced is left.
+    PowerCut,
 }
 
 impl Fault {
@@ -65,6 +86,19 @@ impl Fault {
         if rig.site.small().is_some() {
             deck.push(Self::DatabaseDiskFull);
         }
+        let mut during = |then| {
+            let away = [Away::Stopped, Away::Frozen][chance.below(2)];
+            deck.push(Self::Spooling { away, then });
+        };
+        if rig.spools() {
+            for then in [Then::Killed, Then::Torn, Then::Flipped] {
+                during(then);
+            }
+            if rig.disk.is_ok() {
+                during(Then::DiskFull);
+                during(Then::PowerCut);
+            }
+        }
         chance.shuffle(&mut deck);
         deck
     }
@@ -82,6 +116,13 @@ impl Fault {
             Self::Promoted => "standby promoted",
             Self::LineCut { .. } => "connections cut",
             Self::LineHeld { .. } => "connections silent",
+            Self::Spooling { then, .. } => match then {
+                Then::Killed => "server SIGKILL while spooling",
+                Then::Torn => "spool's last record torn",
+                Then::Flipped => "byte flipped in the spool",
+                Then::DiskFull => "spool's disk full",
+                Then::PowerCut => "power cut while spooling",
+            },
         }
     }
 
@@ -91,6 +132,7 @@ impl Fault {
             Self::DatabaseFrozen => 15_000,
             Self::TableLocked => 10_000,
             Self::DatabaseKilled | Self::DatabaseStopped | Self::DatabaseDiskFull => 6_000,
+            Self::Spooling { .. } => 4_000,
             Self::ServerKilled | Self::ServerStopped | Self::Promoted => 1_000,
             Self::LineCut { .. } | Self::LineHeld { .. } => 500,
         };
@@ -104,7 +146,12 @@ impl Fault {
     ///
     /// # Errors
     /// In words, when what must go on afterwards does not.
-    pub(crate) async fn strike(self, rig: &mut Rig, lasts: Duration) -> Result<(), String> {
+    pub(crate) async fn strike(
+        self,
+        rig: &mut Rig,
+        lasts: Duration,
+        chance: &mut Chance,
+    ) -> Result<(), String> {
         match self {
             Self::ServerKilled => server::killed(rig, lasts).await,
             Self::ServerStopped => server::stopped(rig, lasts).await,
@@ -116,6 +163,7 @@ impl Fault {
             Self::Promoted => database::promoted(rig, lasts).await,
             Self::LineCut { bytes } => line::cut(rig, bytes, lasts).await,
             Self::LineHeld { bytes } => line::held(rig, bytes, lasts).await,
+            Self::Spooling { away, then } => spool::during(rig, away, then, lasts, chance).await?,
         }
         rig.heal().await
     }

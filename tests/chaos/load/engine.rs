@@ -109,7 +109,10 @@ impl Engine {
         let (requests, queue) = mpsc::channel(4);
         let hello = Request::Hello(wire::hello(&self.teller.source()));
         requests.send(request(hello)).await?;
-        let mut responses = client.record(ReceiverStream::new(queue)).await?.into_inner();
+        let mut responses = client
+            .record(ReceiverStream::new(queue))
+            .await?
+            .into_inner();
         responses.message().await?.ok_or("no welcome")?;
         Ok(Open {
             requests,
@@ -121,7 +124,11 @@ impl Engine {
 
     /// Sends and reads until the stream ends; what is not answered then comes first on the next.
     async fn converse(&mut self, mut open: Open) {
-        let most = if self.teller.style.toggled { 1 } else { UNANSWERED };
+        let most = if self.teller.style.toggled {
+            1
+        } else {
+            UNANSWERED
+        };
         while !(self.finished() && open.in_flight.is_empty()) {
             let new = !self.common.stop.is_cancelled();
             let room = open.in_flight.len() < most;
@@ -196,7 +203,9 @@ impl Engine {
     }
 
     fn note(&mut self, open: &mut Open, ack: &Ack) {
-        let answered = open.in_flight.partition_point(|(sequence, _)| *sequence <= ack.through_sequence);
+        let answered = open
+            .in_flight
+            .partition_point(|(sequence, _)| *sequence <= ack.through_sequence);
         let answered: Vec<_> = open.in_flight.drain(..answered).collect();
         let events: usize = answered.iter().map(|(_, sent)| sent.events.len()).sum();
         let events = u64::try_from(events).expect("a count");
@@ -207,7 +216,9 @@ impl Engine {
         };
         let mut ledger = self.ledger.lock().unwrap_or_else(PoisonError::into_inner);
         if counted != events || (ack.skipped > 0 && !self.teller.style.toggled) {
-            ledger.miscounted.push(format!("{events} events answered by {ack:?}"));
+            ledger
+                .miscounted
+                .push(format!("{events} events answered by {ack:?}"));
         }
         let mut first_time = 0;
         for (sequence, sent) in &answered {
@@ -230,7 +241,10 @@ impl Engine {
         self.common.progress(first_time);
         let repeated = answered.into_iter().filter_map(|(_, sent)| {
             (!self.teller.style.toggled && self.chance.below(TWICE) == 0 && sent.chunk.is_some())
-                .then_some(Sent { chunk: None, ..sent })
+                .then_some(Sent {
+                    chunk: None,
+                    ..sent
+                })
         });
         self.first.extend(repeated);
         if self.common.stop.is_cancelled() {
@@ -246,7 +260,11 @@ impl Engine {
         }
         if ack.skipped == all {
             // an earlier try may have come while the app was recorded
-            return if sent.again { Standing::Open } else { Standing::Absent };
+            return if sent.again {
+                Standing::Open
+            } else {
+                Standing::Absent
+            };
         }
         let committed = ack.durability() == Durability::Committed;
         if sent.end && ack.completed == all && committed {

@@ -68,7 +68,11 @@ impl Common {
         use tonic::Code;
         let expected = matches!(
             status.code(),
-            Code::Unavailable | Code::Unknown | Code::Cancelled | Code::Internal | Code::DeadlineExceeded
+            Code::Unavailable
+                | Code::Unknown
+                | Code::Cancelled
+                | Code::Internal
+                | Code::DeadlineExceeded
         );
         if !expected {
             let mut strange = self.strange.lock().expect("nobody panics with it");
@@ -156,7 +160,9 @@ impl Load {
     /// The app of the client that is switched off and on.
     pub(crate) fn toggled(&self) -> Option<Source> {
         let mut tellers = self.clients.iter().map(|client| &client.teller);
-        tellers.find(|teller| teller.style.toggled).map(Teller::source)
+        tellers
+            .find(|teller| teller.style.toggled)
+            .map(Teller::source)
     }
 
     /// Events acknowledged so far.
@@ -195,7 +201,11 @@ impl Load {
                 (seen, since) = (now, Instant::now());
             }
         }
-        let stuck = if self.tasks.is_empty() { 0 } else { self.unanswered() };
+        let stuck = if self.tasks.is_empty() {
+            0
+        } else {
+            self.unanswered()
+        };
         self.tasks.shutdown().await;
         let strange = std::mem::take(&mut *self.common.strange.lock().expect("see above"));
         Ended {
@@ -207,7 +217,10 @@ impl Load {
 
     /// Chunks of streams that are not answered.
     pub(crate) fn unanswered(&self) -> usize {
-        let streams = self.clients.iter().filter(|client| !client.teller.style.posts);
+        let streams = self
+            .clients
+            .iter()
+            .filter(|client| !client.teller.style.posts);
         let open = streams.map(|client| client.ledger.lock().expect("see above").open());
         open.sum::<usize>()
     }

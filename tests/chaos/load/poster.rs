@@ -85,7 +85,10 @@ impl Poster {
         let head = format!(
             "POST /v1/instances/{path} HTTP/1.1\r\nhost: {host}\r\ncontent-type: application/json\r\ncontent-length: {length}\r\n\r\n"
         );
-        socket.write_all(&[head.as_bytes(), &body].concat()).await.ok()?;
+        socket
+            .write_all(&[head.as_bytes(), &body].concat())
+            .await
+            .ok()?;
         read_answer(socket).await
     }
 
@@ -104,8 +107,12 @@ async fn read_answer(socket: &mut TcpStream) -> Option<u16> {
         let text = String::from_utf8_lossy(&answer);
         if let Some((head, _)) = text.split_once("\r\n\r\n") {
             let head = head.to_lowercase();
-            let length = head.lines().find_map(|line| line.strip_prefix("content-length: "));
-            let length = length.and_then(|length| length.trim().parse().ok()).unwrap_or(0);
+            let length = head
+                .lines()
+                .find_map(|line| line.strip_prefix("content-length: "));
+            let length = length
+                .and_then(|length| length.trim().parse().ok())
+                .unwrap_or(0);
             break (head, length);
         }
     };

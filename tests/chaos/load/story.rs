@@ -285,7 +285,11 @@ impl Writer<'_> {
             (6, _) => ("store", "0"),
             _ => ("enrich", "0"),
         };
-        let status = if number % 23 == 22 { "Failed" } else { "Completed" };
+        let status = if number % 23 == 22 {
+            "Failed"
+        } else {
+            "Completed"
+        };
         let ended_at = at + 400 + i64::try_from(self.chance.below(300)).expect("small");
         // the state that a step carries grows with the flow; a few carry a document
         let grown = usize::try_from(number.min(100)).expect("not negative") * 12;

@@ -24,7 +24,9 @@ pub(super) struct Told<'a> {
 static NOISE: LazyLock<String> = LazyLock::new(|| {
     const SIGNS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
     let mut chance = Chance(0x0dd5);
-    (0..512 << 10).map(|_| char::from(SIGNS[chance.below(64)])).collect()
+    (0..512 << 10)
+        .map(|_| char::from(SIGNS[chance.below(64)]))
+        .collect()
 });
 
 /// A text of so many letters that `place` decides; up to 256 KiB.
@@ -40,7 +42,15 @@ fn time(at: Time) -> String {
 
 /// The body of a step.
 pub(super) fn step(told: &Told<'_>) -> Bytes {
-    let Told { instance, number, flow, task, state, rerun, .. } = told;
+    let Told {
+        instance,
+        number,
+        flow,
+        task,
+        state,
+        rerun,
+        ..
+    } = told;
     let status = if told.failed { 100 } else { 40 };
     let (at, ended_at) = (time(told.at), time(told.ended_at));
     format!(
@@ -53,7 +63,12 @@ pub(super) fn step(told: &Told<'_>) -> Bytes {
 pub(super) fn start(source: &Source, instance: &str, start: &Start) -> Vec<u8> {
     let original = start.original.as_deref().unwrap_or_default();
     let texts = [instance, &start.flow, start.status, original];
-    state(source, texts, [&start.input, b"null"], [start.at, start.ended_at])
+    state(
+        source,
+        texts,
+        [&start.input, b"null"],
+        [start.at, start.ended_at],
+    )
 }
 
 /// The body of an end.
@@ -70,7 +85,12 @@ fn state(
     payloads: [&[u8]; 2],
     times: [Time; 2],
 ) -> Vec<u8> {
-    let Source { user, app, version, host } = source;
+    let Source {
+        user,
+        app,
+        version,
+        host,
+    } = source;
     let [inputs, outputs] = payloads.map(String::from_utf8_lossy);
     let [at, ended_at] = times.map(time);
     format!(

@@ -1,9 +1,7 @@
 //! Events in the words of the protocol.
 
 use bytes::Bytes;
-use flowtrail::proto::{
-    Event, FlowEnded, FlowStarted, Hello, StepRecorded, event::Kind,
-};
+use flowtrail::proto::{Event, FlowEnded, FlowStarted, Hello, StepRecorded, event::Kind};
 use prost::Message as _;
 
 use super::{

@@ -41,8 +41,18 @@ impl Disk {
         let script = r#"umount -l "$1"; umount -l "$2"; rm -rf "$1" "$2" "$3"* "#;
         let watchdog = Watchdog::new(script, &[text(place), text(&aside), text(&image)]);
         let moved = run("cp", &["-a", &format!("{}/.", text(place)), text(&aside)])
-            .and_then(|()| run("chown", &[&format!("--reference={}", text(place)), text(&aside)]))
-            .and_then(|()| run("chmod", &[&format!("--reference={}", text(place)), text(&aside)]))
+            .and_then(|()| {
+                run(
+                    "chown",
+                    &[&format!("--reference={}", text(place)), text(&aside)],
+                )
+            })
+            .and_then(|()| {
+                run(
+                    "chmod",
+                    &[&format!("--reference={}", text(place)), text(&aside)],
+                )
+            })
             .and_then(|()| run("umount", &[text(&aside)]))
             .and_then(|()| run("mount", &["-o", "loop", text(&image), text(place)]));
         moved.map(|()| Self {
@@ -87,7 +97,10 @@ impl Disk {
         run("cp", &["--sparse=always", text(&self.image), text(&now)])?;
         run("umount", &[text(&self.place)])?;
         fs::rename(&now, &self.image).map_err(|error| error.to_string())?;
-        run("mount", &["-o", "loop", text(&self.image), text(&self.place)])
+        run(
+            "mount",
+            &["-o", "loop", text(&self.image), text(&self.place)],
+        )
     }
 
     pub(crate) fn bytes(&self) -> u64 {

@@ -1,15 +1,17 @@
 //! What is broken: a server, its disk, and the database behind it.
 
 mod disk;
+mod segment;
 mod server;
 mod site;
 
 use std::{
     fs,
     path::{Path, PathBuf},
+    time::{Duration, Instant},
 };
 
-pub(crate) use self::{disk::Disk, server::Server, site::Site};
+pub(crate) use self::{disk::Disk, segment::Segment, server::Server, site::Site};
 use crate::support::{self, Watchdog};
 
 /// Server and database of a run.
@@ -99,6 +101,36 @@ impl Rig {
     /// Where logs are.
     pub(crate) fn place(&self) -> &Path {
         &self.place
+    }
+
+    /// The spool's segments that hold something.
+    pub(crate) fn segments(&self) -> Result<Vec<Segment>, String> {
+        Segment::all(&self.spool())
+    }
+
+    /// Waits until the spool is empty and its space given back, as long as it goes on.
+    ///
+    /// # Errors
+    /// What stands still, in words.
+    pub(crate) async fn drained(&self) -> Result<(), String> {
+        let (mut most, mut since) = (0.0, Instant::now());
+        loop {
+            let pending = self.pending().await;
+            let segments = Segment::paths(&self.spool()).len();
+            if pending == Some(0.0) && segments == 0 {
+                return Ok(());
+            }
+            let drained = self.server.metric("flowtrail_spool_drained_events").await;
+            if drained.is_some_and(|drained| drained > most) {
+                (most, since) = (drained.unwrap_or(most), Instant::now());
+            }
+            if since.elapsed() > Duration::from_secs(30) {
+                return Err(format!(
+                    "{pending:?} events and {segments} segments stay in the spool"
+                ));
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
     }
 
     /// Events that are in the spool and not in the tables.

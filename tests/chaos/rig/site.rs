@@ -31,10 +31,20 @@ impl Site {
             None => Err("not asked for".into()),
         };
         let client = support::connect(&first.url("postgres")).await;
-        for setting in ["max_wal_size = '128MB'", "wal_keep_size = '0'", "log_min_messages = 'warning'"] {
-            let _ = client.batch_execute(&format!("alter system set {setting}")).await;
+        let settings = [
+            "max_wal_size = '128MB'",
+            // a standby that lost its primary looks for it again soon
+            "wal_retrieve_retry_interval = '200ms'",
+            "log_min_messages = 'warning'",
+        ];
+        for setting in settings {
+            let set = format!("alter system set {setting}");
+            client.batch_execute(&set).await.expect("a superuser");
         }
-        client.batch_execute("select pg_reload_conf()").await.expect("a superuser");
+        client
+            .batch_execute("select pg_reload_conf()")
+            .await
+            .expect("a superuser");
         let mut clusters = vec![first];
         if standby {
             let standby = clusters[0].standby().await;
@@ -57,8 +67,16 @@ impl Site {
         let direct = self.primary().url("postgres");
         let (user, rest) = direct.split_once('@').expect("user and password");
         let (_, name) = rest.split_once('/').expect("a database");
-        let hosts: Vec<_> = self.lines.iter().map(|line| line.address().to_string()).collect();
-        let writes = if hosts.len() > 1 { "?target_session_attrs=read-write" } else { "" };
+        let hosts: Vec<_> = self
+            .lines
+            .iter()
+            .map(|line| line.address().to_string())
+            .collect();
+        let writes = if hosts.len() > 1 {
+            "?target_session_attrs=read-write"
+        } else {
+            ""
+        };
         format!("{user}@{}/{name}{writes}", hosts.join(","))
     }
 
@@ -107,9 +125,14 @@ impl Site {
 
     /// Ends the primary without a checkpoint: what `pg_ctl stop -m immediate` does.
     pub(crate) async fn stop_at_once(&self) {
-        let Some(pid) = pid(self.primary()) else { return };
+        let Some(pid) = pid(self.primary()) else {
+            return;
+        };
         let _ = kill_process(pid, Signal::QUIT);
-        support::eventually("the end of PostgreSQL", async || self::pid(self.primary()).is_none()).await;
+        support::eventually("the end of PostgreSQL", async || {
+            self::pid(self.primary()).is_none()
+        })
+        .await;
     }
 
     /// Copies the servers' logs to `place`.
