@@ -14,6 +14,7 @@
 mod checker;
 mod faults;
 mod load;
+mod outage;
 mod report;
 mod rig;
 mod run;
@@ -34,9 +35,9 @@ use self::{
 #[derive(Parser, Clone, Debug)]
 #[command(name = "chaos")]
 struct Options {
-    /// How long faults are injected; how long the database is away
-    #[arg(long, default_value = "60s", value_parser = flowtrail::config::duration)]
-    duration: Duration,
+    /// How long faults are injected, 60s; how long the database is away, 5m
+    #[arg(long, value_parser = flowtrail::config::duration)]
+    duration: Option<Duration>,
     /// What decides on flows, faults and their order; random if not given
     #[arg(long)]
     seed: Option<u64>,
@@ -46,7 +47,7 @@ struct Options {
     /// gRPC streams
     #[arg(long, default_value_t = 4)]
     clients: usize,
-    /// Events a second of all streams together
+    /// Events a second of all streams together: 3,000, while the database is away 20,000
     #[arg(long)]
     rate: Option<f64>,
     /// Without a spool
@@ -58,6 +59,8 @@ struct Options {
 enum Scenario {
     /// Every fault, in random order
     Mix,
+    /// PostgreSQL away under full load, as long as the duration
+    Outage,
 }
 
 fn main() -> ExitCode {
@@ -89,47 +92,50 @@ async fn play(options: &Options) -> bool {
         std::process::id()
     ));
     eprintln!("seed {seed}; logs in {}", place.display());
-    let mut flags: Vec<String> = [
-        "--statement-timeout",
-        "5s",
-        "--connect-timeout",
-        "3s",
-        "--spool-after",
-        "1s",
-    ]
-    .map(str::to_owned)
-    .into();
-    flags.extend(options.no_spool.then(|| "--no-spool".to_owned()));
-    let parts = Parts {
-        standby: true,
-        database_disk: Some(4 << 30),
-        spool_disk: Some(1 << 30),
-        flags,
-    };
-    let mut rig = match Rig::start(place.clone(), &parts).await {
+    let mut rig = match Rig::start(place.clone(), &parts(options)).await {
         Ok(rig) => rig,
         Err(words) => {
             eprintln!("{words}");
             return false;
         }
     };
-    for (whose, disk) in [("PostgreSQL", &rig.site.disk), ("the spool", &rig.disk)] {
-        if let Err(words) = disk {
-            eprintln!("no disk of its own for {whose}, so it is neither filled nor cut: {words}");
+    let tell = |words: &str| eprintln!("{words}");
+    let outcome = match options.scenario {
+        Scenario::Mix => {
+            if let Err(words) = &rig.site.disk {
+                tell(&format!(
+                    "PostgreSQL has no disk of its own to fill ({words}); it says 53100 instead"
+                ));
+            }
+            if let Err(words) = &rig.disk {
+                tell(&format!(
+                    "the spool has no disk of its own ({words}): it is not filled, and power is not cut"
+                ));
+            }
+            let plan = Plan {
+                seed,
+                streams: options.clients,
+                posts: 2,
+                toggled: true,
+                rate: options.rate.unwrap_or(3_000.0),
+                lean: false,
+            };
+            let duration = options.duration.unwrap_or(Duration::from_mins(1));
+            run::mix(&mut rig, &plan, duration, tell).await
         }
-    }
-    let plan = Plan {
-        seed,
-        streams: options.clients,
-        posts: 2,
-        toggled: true,
-        rate: options.rate.unwrap_or(3_000.0),
-        lean: false,
+        Scenario::Outage => {
+            let plan = Plan {
+                seed,
+                streams: options.clients,
+                posts: 0,
+                toggled: false,
+                rate: options.rate.unwrap_or(20_000.0),
+                lean: true,
+            };
+            let duration = options.duration.unwrap_or(Duration::from_mins(5));
+            outage::play(&mut rig, &plan, duration, true, tell).await
+        }
     };
-    let outcome = run::mix(&mut rig, &plan, options.duration, |words| {
-        eprintln!("{words}")
-    })
-    .await;
     let failed = outcome.failed();
     if failed {
         rig.site.keep_logs(&place);
@@ -143,4 +149,31 @@ async fn play(options: &Options) -> bool {
         let _ = std::fs::remove_dir_all(&place);
     }
     !failed
+}
+
+/// What the scenario stands on.
+fn parts(options: &Options) -> Parts {
+    let mut flags: Vec<String> = Vec::new();
+    flags.extend(options.no_spool.then(|| "--no-spool".to_owned()));
+    if options.scenario == Scenario::Outage {
+        return Parts {
+            standby: false,
+            database_disk: None,
+            spool_disk: None,
+            flags,
+        };
+    }
+    // what is slow because it waits is not worth waiting for here
+    let short = [
+        ["--statement-timeout", "5s"],
+        ["--connect-timeout", "3s"],
+        ["--spool-after", "1s"],
+    ];
+    flags.extend(short.concat().into_iter().map(str::to_owned));
+    Parts {
+        standby: true,
+        database_disk: Some(4 << 30),
+        spool_disk: Some(1 << 30),
+        flags,
+    }
 }

@@ -40,6 +40,9 @@ pub(crate) fn summary(outcome: &Outcome, seed: u64) -> String {
         "clients             {} connections opened again, {} chunks sent again",
         outcome.reopened, outcome.resent
     ));
+    for note in &outcome.notes {
+        line(format!("                    {note}"));
+    }
     for wrong in [Wrong::Lost, Wrong::Duplicated, Wrong::Altered, Wrong::Stuck] {
         let findings = verdict
             .findings
@@ -49,7 +52,8 @@ pub(crate) fn summary(outcome: &Outcome, seed: u64) -> String {
             line(format!("  {wrong:?}: {}", finding.text));
         }
     }
-    for words in outcome.stuck.iter().chain(&outcome.strange).take(SHOWN) {
+    let words = outcome.stuck.iter().chain(&outcome.strange);
+    for words in words.chain(&outcome.broken).take(SHOWN) {
         line(format!("  {words}"));
     }
     if outcome.rejected > 0 {

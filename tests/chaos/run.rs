@@ -8,7 +8,7 @@ use std::{
 use super::{
     checker::{self, Verdict},
     faults::Fault,
-    load::{Ended, Load, Plan},
+    load::{Client, Ended, Load, Plan},
     rig::Rig,
 };
 use crate::support::Chance;
@@ -31,6 +31,10 @@ pub(crate) struct Outcome {
     pub(crate) stuck: Vec<String>,
     /// What clients were told and should not have been.
     pub(crate) strange: Vec<String>,
+    /// Promises that were broken, in words.
+    pub(crate) broken: Vec<String>,
+    /// What was measured, in words.
+    pub(crate) notes: Vec<String>,
     /// Rows the database refused; none of them should have been.
     pub(crate) rejected: usize,
 }
@@ -40,6 +44,7 @@ impl Outcome {
         !(self.verdict.findings.is_empty()
             && self.stuck.is_empty()
             && self.strange.is_empty()
+            && self.broken.is_empty()
             && self.rejected == 0)
     }
 
@@ -119,13 +124,23 @@ pub(crate) async fn finish(
 ) -> Outcome {
     let ended = load.finish(PATIENCE).await;
     outcome.add(&ended);
+    check(rig, &ended.clients, outcome, tell).await
+}
+
+/// Waits until nothing is pending, and checks what `clients` were told.
+pub(crate) async fn check(
+    rig: &Rig,
+    clients: &[Client],
+    mut outcome: Outcome,
+    tell: impl Fn(&str),
+) -> Outcome {
     if rig.spools() {
         outcome.stuck.extend(rig.drained().await.err());
     }
     outcome.rejected = rig.rejected();
     tell("comparing what was acknowledged with the tables");
     let client = rig.site.client().await;
-    outcome.verdict = checker::check(&client, &ended.clients).await;
+    outcome.verdict = checker::check(&client, clients).await;
     outcome
 }
 

@@ -70,6 +70,7 @@ impl Fault {
             Self::DatabaseFrozen,
             Self::DatabaseStopped,
             Self::TableLocked,
+            Self::DatabaseDiskFull,
             Self::LineCut {
                 bytes: 1 + chance.below(300),
             },
@@ -82,9 +83,6 @@ impl Fault {
         ];
         if rig.site.has_standby() {
             deck.push(Self::Promoted);
-        }
-        if rig.site.small().is_some() {
-            deck.push(Self::DatabaseDiskFull);
         }
         let mut during = |then| {
             let away = [Away::Stopped, Away::Frozen][chance.below(2)];

@@ -20,6 +20,9 @@ pub(super) async fn during(
     lasts: Duration,
     chance: &mut Chance,
 ) -> Result<(), String> {
+    if let (Then::DiskFull, Ok(disk)) = (then, &rig.disk) {
+        disk.fill();
+    }
     match away {
         Away::Stopped => rig.site.stop_at_once().await,
         Away::Frozen => rig.site.primary().freeze(),
@@ -38,6 +41,7 @@ pub(super) async fn during(
         flipped.repair(rig)?;
     }
     if let (Then::DiskFull, Ok(disk)) = (then, &rig.disk) {
+        sleep(lasts).await;
         disk.clear();
     }
     Ok(())
@@ -49,21 +53,22 @@ async fn spooling(
     lasts: Duration,
     chance: &mut Chance,
 ) -> Result<Option<Flipped>, String> {
+    let mut flipped = None;
+    if then == Then::DiskFull {
+        sleep(lasts).await;
+        // sometimes the database is back first
+        if chance.below(2) == 0
+            && let Ok(disk) = &rig.disk
+        {
+            disk.clear();
+            some_spooled(rig).await?;
+        }
+        return Ok(None);
+    }
     some_spooled(rig).await?;
     sleep(lasts).await;
-    let mut flipped = None;
     match then {
-        Then::DiskFull => {
-            if let Ok(disk) = &rig.disk {
-                disk.fill();
-                sleep(lasts).await;
-                // sometimes the database is back first
-                if chance.below(2) == 0 {
-                    disk.clear();
-                }
-            }
-            return Ok(None);
-        }
+        Then::DiskFull => {}
         Then::Killed => rig.server.kill(),
         Then::Torn => {
             rig.server.kill();

@@ -47,11 +47,6 @@ impl Emission {
         }
     }
 
-    /// Families begun so far.
-    pub(crate) fn begun(&self) -> u64 {
-        self.next
-    }
-
     /// The next chunk.
     pub(crate) fn chunk(&mut self) -> Vec<Event> {
         let style = self.teller.style;

@@ -58,9 +58,4 @@ impl Ledger {
         let open = |standing: &&Standing| **standing == Standing::Open;
         self.chunks.iter().filter(open).count()
     }
-
-    /// Events acknowledged.
-    pub(crate) fn acknowledged(&self) -> u64 {
-        self.committed + self.spooled + self.skipped
-    }
 }

@@ -16,7 +16,6 @@ pub(crate) struct Disk {
     /// Where it is mounted.
     place: PathBuf,
     image: PathBuf,
-    bytes: u64,
     _watchdog: Watchdog,
 }
 
@@ -58,7 +57,6 @@ impl Disk {
         moved.map(|()| Self {
             place: place.to_owned(),
             image,
-            bytes,
             _watchdog: watchdog,
         })
     }
@@ -101,10 +99,6 @@ impl Disk {
             "mount",
             &["-o", "loop", text(&self.image), text(&self.place)],
         )
-    }
-
-    pub(crate) fn bytes(&self) -> u64 {
-        self.bytes
     }
 
     fn ballast(&self) -> PathBuf {

@@ -7,7 +7,7 @@ mod site;
 
 use std::{
     fs,
-    path::{Path, PathBuf},
+    path::PathBuf,
     time::{Duration, Instant},
 };
 
@@ -98,14 +98,18 @@ impl Rig {
         self.place.join("data/spool")
     }
 
-    /// Where logs are.
-    pub(crate) fn place(&self) -> &Path {
-        &self.place
-    }
-
     /// The spool's segments that hold something.
     pub(crate) fn segments(&self) -> Result<Vec<Segment>, String> {
         Segment::all(&self.spool())
+    }
+
+    /// MiB that the spool's segments take on disk.
+    pub(crate) fn spool_mib(&self) -> u64 {
+        let paths = Segment::paths(&self.spool());
+        let bytes = paths
+            .iter()
+            .filter_map(|path| Some(fs::metadata(path).ok()?.len()));
+        bytes.sum::<u64>() >> 20
     }
 
     /// Waits until the spool is empty and its space given back, as long as it goes on.

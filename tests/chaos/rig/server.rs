@@ -3,7 +3,7 @@
 use std::{
     fs::{File, OpenOptions},
     net::SocketAddr,
-    path::{Path, PathBuf},
+    path::PathBuf,
     process::{Child, Command, Stdio},
     time::{Duration, Instant},
 };
@@ -141,10 +141,6 @@ impl Server {
     pub(crate) fn said(&self, words: &str) -> usize {
         let text = std::fs::read_to_string(&self.log).unwrap_or_default();
         text.lines().filter(|line| line.contains(words)).count()
-    }
-
-    pub(crate) fn log(&self) -> &Path {
-        &self.log
     }
 }
 
