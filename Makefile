@@ -5,6 +5,8 @@ SHELL := /bin/bash
 CARGO := cargo
 # The Go tests start the program that `cargo build` and `cargo test` leave here.
 GO_TEST := FLOWTRAIL_PROGRAM="$(abspath $(or $(CARGO_TARGET_DIR),target))/debug/flowtrail" scripts/go-test
+CHAOS_ARGS := $(if $(DURATION),--duration $(DURATION)) $(if $(SEED),--seed $(SEED)) $(if $(SCENARIO),--scenario $(SCENARIO)) \
+	$(if $(CLIENTS),--clients $(CLIENTS)) $(if $(RATE),--rate $(RATE))
 DEMO_ARGS := $(if $(ONCE),--once) $(if $(FLOWS),--flows $(FLOWS))
 
 .PHONY: help
@@ -56,6 +58,11 @@ generate: ## Write the Go code of the protocol
 fmt: ## Format the sources
 	$(CARGO) fmt
 	gofmt -w clients/go
+
+.PHONY: chaos
+chaos: ## Break it under load, then check every event (DURATION=60s SEED=n SCENARIO=mix|outage CLIENTS=n RATE=n)
+	@scripts/setup build test-postgresql
+	$(CARGO) test --release --locked --test chaos -- run $(CHAOS_ARGS)
 
 .PHONY: bench
 bench: ## Measure the way in against raw COPY, both in one run

@@ -8,6 +8,7 @@ mod commands;
 mod control;
 mod delete;
 mod docs;
+mod durability;
 mod embedded;
 mod engine;
 mod failover;

@@ -18,17 +18,15 @@ pub async fn count(
     if staged {
         let named = include_str!("../../../sql/ingest/reruns_originals.sql");
         originals.extend(texts(&client.query_typed(named, &[]).await?));
+        // before the count: an original that is committed in between would be neither noted nor
+        // counted the other way round
+        let awaited = include_str!("../../../sql/ingest/reruns_await.sql");
+        client.query_typed(awaited, &[]).await?;
     }
     if originals.is_empty() {
         return Ok(());
     }
-    recount(client, &originals).await?;
-    if staged {
-        client
-            .query_typed(include_str!("../../../sql/ingest/reruns_await.sql"), &[])
-            .await?;
-    }
-    Ok(())
+    recount(client, &originals).await
 }
 
 /// Counts again under a lock, in a statement of its own so that it sees what was committed before
