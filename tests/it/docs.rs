@@ -50,6 +50,10 @@ fn every_command_line_of_a_page_is_understood() {
     let pages = [
         ("README.md", include_str!("../../README.md")),
         ("CONTRIBUTING.md", include_str!("../../CONTRIBUTING.md")),
+        (
+            "docs/durability.md",
+            include_str!("../../docs/durability.md"),
+        ),
         ("docs/migrating.md", include_str!("../../docs/migrating.md")),
         (
             "clients/go/example/README.md",
