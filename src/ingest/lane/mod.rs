@@ -166,6 +166,7 @@ impl Lane {
             batch.note(row, Fate::Refused(cause.code));
         }
         self.options.metrics.flushed(batch.rows(), began.elapsed());
+        self.parts.took(began.elapsed());
     }
 
     /// Says what is wrong, once for each trouble, and waits before the next try.
