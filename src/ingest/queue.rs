@@ -11,6 +11,7 @@
 mod budget;
 mod holder;
 mod inbox;
+mod pace;
 mod turns;
 
 use std::{hash::BuildHasher, sync::Arc, time::Duration};

@@ -192,7 +192,9 @@ impl Lane {
         // While the lane is spooling the spool comes first, and trying only where it refuses.
         let mut tries = !self.spooling;
         loop {
+            let began = Instant::now();
             if tries && self.writer.store(&mut batch, &mut work, until).await {
+                self.inbox.took(began.elapsed());
                 self.spooling = false;
                 self.most_rows = (self.most_rows * 2).min(self.limits.batch_rows);
                 return self.committed(batch).await;

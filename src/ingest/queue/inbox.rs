@@ -8,12 +8,10 @@ use std::{
 
 use tokio::{sync::Notify, time::Instant};
 
-use super::{Closed, Holder, Part, turns::Turns};
+use super::{Closed, Holder, Part, pace::Pace, turns::Turns};
 
 /// How long a lane counts as shared after parts of two holders came together, or in a row.
 const COMPANY: Duration = Duration::from_secs(1);
-/// Into how many batches a shared lane cuts what would be one.
-const SHORTER: usize = 4;
 
 /// The parts that wait for one lane.
 #[derive(Debug)]
@@ -21,6 +19,7 @@ pub struct Inbox {
     shared: Arc<Shared>,
     last: Option<Holder>,
     company_until: Option<Instant>,
+    pace: Pace,
 }
 
 /// The other end: where parts are put. Dropping it closes the inbox.
@@ -48,6 +47,7 @@ pub(super) fn inbox() -> (Outlet, Inbox) {
         shared: Arc::clone(&shared),
         last: None,
         company_until: None,
+        pace: Pace::default(),
     };
     (Outlet(shared), inbox)
 }
@@ -86,10 +86,22 @@ impl Inbox {
     /// What a batch may have of `most` rows or bytes: less while the lane is shared, so that nobody
     /// waits for long batches of others.
     pub fn fair(&self, most: usize) -> usize {
-        match self.company_until {
-            Some(until) if Instant::now() < until => most / SHORTER,
-            _ => most,
+        if self.shared_at(Instant::now()) {
+            most / self.pace.cut()
+        } else {
+            most
         }
+    }
+
+    /// A batch was written in `time`.
+    pub fn took(&mut self, time: Duration) {
+        if self.shared_at(Instant::now() - time) {
+            self.pace.took(time);
+        }
+    }
+
+    fn shared_at(&self, time: Instant) -> bool {
+        self.company_until.is_some_and(|until| time < until)
     }
 }
 
