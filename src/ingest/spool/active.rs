@@ -218,27 +218,25 @@ impl Active {
     /// Ends it behind what is synced and gives the rest of its space back. A segment without records
     /// is deleted.
     pub fn close(self, shared: &Shared) -> io::Result<()> {
-        if self.synced.records == 0 {
-            fs::remove_file(&self.path)?;
-            let mut state = shared.state();
-            state.segments.retain(|segment| segment.id != self.id);
-            state.room = 0;
-            return Ok(());
-        }
-        let cut = self
-            .file
-            .set_len(self.synced.end)
-            .and_then(|()| self.file.sync_all());
+        let blank = self.synced.records == 0;
+        let ended = if blank {
+            fs::remove_file(&self.path)
+        } else {
+            let cut = self.file.set_len(self.synced.end);
+            cut.and_then(|()| self.file.sync_all())
+        };
         let mut state = shared.state();
         state.room = 0;
-        if let Some(segment) = state.segment(self.id) {
+        if blank && ended.is_ok() {
+            state.segments.retain(|segment| segment.id != self.id);
+        } else if let Some(segment) = state.segment(self.id) {
             segment.closed = true;
-            if cut.is_ok() {
+            if ended.is_ok() {
                 segment.bytes = self.synced.end;
             }
         }
         drop(state);
         shared.changed();
-        cut
+        ended
     }
 }

@@ -43,9 +43,25 @@ pub struct Inspected {
     pub damage: Vec<Damage>,
     /// Bytes behind its end that are not a record, up to the last one that is not zero.
     pub rest: u64,
+    /// They begin with a whole record, which was damaged after it was written.
+    pub rest_whole: bool,
 }
 
 impl Inspected {
+    /// Counts what is behind the last record as damage, unless it may be a write that was interrupted,
+    /// as only the newest segment can have.
+    pub fn judge_rest(&mut self, newest: bool) {
+        let torn = newest && !self.rest_whole;
+        if self.rest > 0 && !torn {
+            self.damage.push(Damage {
+                bytes: self.end..self.end + self.rest,
+                // how many, only the next segment tells
+                sequences: self.next..self.next,
+            });
+            self.rest = 0;
+        }
+    }
+
     /// Whether nothing was ever written to it: making it was interrupted.
     pub fn is_blank(&self) -> bool {
         self.records == 0 && self.rest == 0
@@ -79,6 +95,7 @@ pub fn inspect(path: &Path, fallback: Option<Uuid>) -> io::Result<Inspected> {
         newest_at: None,
         damage: Vec::new(),
         rest: 0,
+        rest_whole: false,
         header,
     };
     if found.header.as_ref().is_some_and(|h| h.newer().is_some()) {
@@ -98,8 +115,8 @@ pub fn inspect(path: &Path, fallback: Option<Uuid>) -> io::Result<Inspected> {
                 (found.end, found.next) = (scan.at(), scan.expected());
             }
             Found::Damage(damage) => found.damage.push(damage),
-            Found::Rest { used } => {
-                found.rest = used;
+            Found::Rest { used, whole } => {
+                (found.rest, found.rest_whole) = (used, whole);
                 break;
             }
         }

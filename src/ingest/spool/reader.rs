@@ -198,6 +198,9 @@ impl Reader {
             cursor.expected = portion.scan.expected();
             cursor.scan = Some(portion.scan);
             self.ahead = portion.records;
+            if let Some((_, next)) = self.ahead.front().filter(|_| self.given.is_empty()) {
+                self.shared.state().oldest_at = Some(next.spooled_at);
+            }
         }
         Ok(())
     }
@@ -259,7 +262,13 @@ impl Reader {
             self.passed.pop_front();
         }
         let idle = self.given.is_empty() && self.ahead.is_empty() && self.reading.is_none();
-        if let Some(cursor) = self.cursor.as_ref().filter(|_| idle)
+        let at_end = |cursor: &&Cursor| {
+            let mut state = self.shared.state();
+            let segment = state.segment(cursor.id);
+            segment.is_some_and(|segment| segment.end == cursor.at)
+        };
+        if idle
+            && let Some(cursor) = self.cursor.as_ref().filter(at_end)
             && delete(&self.commands, cursor).await?
         {
             self.cursor = None;

@@ -10,7 +10,6 @@ use super::{
     inspect::{Inspected, inspect},
     place::{at, files},
     quarantine,
-    scan::Damage,
     state::{Segment, State},
 };
 
@@ -103,15 +102,8 @@ fn settle(
     newest: bool,
     state: &mut State,
 ) -> Result<(), Error> {
+    segment.judge_rest(newest);
     let path = &segment.path;
-    let torn = newest && segment.damage.is_empty();
-    if segment.rest > 0 && !torn {
-        segment.damage.push(Damage {
-            bytes: segment.end..segment.end + segment.rest,
-            // how many, only the next segment tells
-            sequences: segment.next..segment.next,
-        });
-    }
     if segment.damage.is_empty() {
         if segment.rest > 0 {
             tracing::warn!(

@@ -3,7 +3,7 @@
 
 use std::{
     fs::{self, File},
-    io::{self, Write as _},
+    io::{self, BufRead as _, BufReader, Read as _, Write as _},
     os::unix::fs::OpenOptionsExt as _,
     path::Path,
 };
@@ -70,8 +70,8 @@ pub struct Rejected {
 pub fn rejected(dir: &Path) -> Result<Vec<Rejected>, Error> {
     let mut found = Vec::new();
     for path in files(&dir.join("rejected"), "row")? {
-        let why = match fs::read(&path) {
-            Ok(bytes) => split(&bytes).map(|(why, _)| why).unwrap_or_else(|| Why {
+        let why = match first_line(&path) {
+            Ok(line) => serde_json::from_slice(&line).unwrap_or_else(|_| Why {
                 reason: "its file is damaged".to_owned(),
                 table: String::new(),
                 instance: String::new(),
@@ -89,6 +89,13 @@ pub fn rejected(dir: &Path) -> Result<Vec<Rejected>, Error> {
         found.push(Rejected { name, why });
     }
     Ok(found)
+}
+
+fn first_line(path: &Path) -> io::Result<Vec<u8>> {
+    let mut line = Vec::new();
+    let most = File::open(path)?.take(1 << 20);
+    BufReader::new(most).read_until(b'\n', &mut line)?;
+    Ok(line)
 }
 
 /// A row in `rejected/`: why it is there, and a record with nothing but it; none when its file is

@@ -48,9 +48,16 @@ pub fn retry(dir: &Path, names: &[String]) -> Result<Vec<String>, Error> {
 /// Appends what is in `retry/`, and counts what is in `rejected/`.
 pub(super) fn take_up(writer: &mut Writer) {
     let dir = writer.shared().options.dir.clone();
-    match files(&dir.join("rejected"), "row") {
-        Ok(kept) => writer.shared().state().rejected_kept = kept.len() as u64,
-        Err(error) => tracing::warn!(%error, "cannot count rejected rows"),
+    let rejected = dir.join("rejected");
+    let changed_at = fs::metadata(&rejected)
+        .and_then(|found| found.modified())
+        .ok();
+    if writer.rejected_at != changed_at {
+        match files(&rejected, "row") {
+            Ok(kept) => writer.shared().state().rejected_kept = kept.len() as u64,
+            Err(error) => tracing::warn!(%error, "cannot count rejected rows"),
+        }
+        writer.rejected_at = changed_at;
     }
     if let Err(error) = append(writer, &dir) {
         tracing::warn!(%error, "cannot take up rejected rows again");

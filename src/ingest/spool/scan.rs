@@ -35,10 +35,13 @@ pub enum Found {
     },
     /// Something is lost here; healthy records follow.
     Damage(Damage),
-    /// No record follows. `used` bytes, up to the last one that is not zero, are something else.
+    /// No record follows.
     Rest {
-        /// How many.
+        /// Bytes up to the last one that is not zero.
         used: u64,
+        /// They go to the end of the record that they begin with, or further: it was written as a
+        /// whole and damaged later. A write that was interrupted ends in zeros or with the file.
+        whole: bool,
     },
 }
 
@@ -102,13 +105,18 @@ impl Scan {
             self.expected += 1;
             return Ok(Some(Found::Record { sequence, record }));
         }
+        let frame = Frame::decode(&self.peek(FRAME_BYTES)?);
+        let frame = frame.filter(|frame| frame.fits(self.end - self.at));
         let search = Search {
             scan: self,
             used: 0,
         };
         Ok(Some(match search.run()? {
             Ok((at, sequence)) => Found::Damage(self.pass(at, sequence)),
-            Err(used) => Found::Rest { used },
+            Err(used) => Found::Rest {
+                used,
+                whole: frame.is_some_and(|frame| frame.record_bytes() <= used),
+            },
         }))
     }
 

@@ -99,13 +99,7 @@ pub fn survey(dir: &Path) -> Result<Survey, Error> {
     found.sort_by_key(|segment| (segment.first, segment.made_at));
     let newest = found.iter().rposition(|segment| !segment.is_blank());
     for (place, mut segment) in found.into_iter().enumerate() {
-        if segment.rest > 0 && Some(place) != newest {
-            segment.damage.push(Damage {
-                bytes: segment.end..segment.end + segment.rest,
-                sequences: segment.next..segment.next,
-            });
-            segment.rest = 0;
-        }
+        segment.judge_rest(Some(place) == newest);
         let header = segment.header.as_ref();
         survey.segments.push(Surveyed {
             format: header.map(|header| header.format),

@@ -3,7 +3,7 @@
 use std::{
     fs, io,
     sync::Arc,
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime},
 };
 
 use tokio::{
@@ -62,6 +62,8 @@ pub struct Writer {
     next_id: u64,
     /// Written, not synced.
     written: Vec<oneshot::Sender<Result<(), Refused>>>,
+    /// When `rejected/` had changed when its files were counted.
+    pub(super) rejected_at: Option<SystemTime>,
     place: Place,
 }
 
@@ -86,6 +88,7 @@ impl Writer {
             next,
             next_id,
             written: Vec::new(),
+            rejected_at: None,
             place,
         }
     }

@@ -101,7 +101,7 @@ async fn next(reader: &mut Reader) -> (u64, Record) {
     next.expect("a record is there").expect("a healthy disk")
 }
 
-/// Everything that is to be given now.
+/// Everything that is not finished, when nothing was given yet.
 async fn rest(spool: &Spool, reader: &mut Reader) -> Vec<(u64, Record)> {
     let mut records = Vec::new();
     let wanted = spool.status().records;
