@@ -150,7 +150,7 @@ pub struct Listen {
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Database")]
 pub struct Database {
-    /// PostgreSQL in libpq's words: postgresql://user@host/db?sslmode=verify-full or "host=a,b dbname=db". Without it an embedded PostgreSQL runs under --data-dir
+    /// PostgreSQL in libpq's words: postgresql://user@host/db?sslmode=verify-full or "host=a,b dbname=db". Of several hosts the one that takes writes is used, and left when another is promoted, unless target_session_attrs says otherwise. Without it an embedded PostgreSQL runs under --data-dir
     #[arg(
         long,
         value_name = "URL",

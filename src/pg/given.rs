@@ -163,12 +163,13 @@ impl Given {
         if self.any_order {
             driver.load_balance_hosts(LoadBalanceHosts::Random);
         }
-        // Several servers of which any would do: a batch must not go to one that cannot store it.
-        let several = targets.len() > 1;
-        let session = self.session.unwrap_or(match several {
-            true => Session::ReadWrite,
-            false => Session::Any,
-        });
+        // Of several servers any will not do: most of them cannot store a batch.
+        let usual = if targets.len() > 1 {
+            Session::ReadWrite
+        } else {
+            Session::Any
+        };
+        let session = self.session.unwrap_or(usual);
         Ok(Options {
             targets,
             user,

@@ -49,6 +49,36 @@ fn words_reach_their_place() {
 }
 
 #[test]
+fn several_hosts_mean_the_one_that_takes_writes() {
+    let check = |text: &str, session| assert_eq!(parse(text).session, session, "{text}");
+    check("host=a user=u", Session::Any);
+    check("host=a,b user=u", Session::ReadWrite);
+    check("host=a,b user=u target_session_attrs=any", Session::Any);
+    check(
+        "host=a user=u target_session_attrs=primary",
+        Session::Primary,
+    );
+}
+
+#[test]
+fn a_machine_that_vanished_is_noticed_in_seconds() {
+    let driver = |text| {
+        let options = parse(text);
+        let driver = options.driver(&options.targets()[0], "lane 1");
+        let user = driver.get_tcp_user_timeout().map(Duration::as_secs);
+        let keepalives = (
+            driver.get_keepalives_idle().as_secs(),
+            driver.get_keepalives_interval().map(|time| time.as_secs()),
+            driver.get_keepalives_retries(),
+        );
+        (user, keepalives)
+    };
+    assert_eq!(driver("host=a user=u"), (Some(10), (10, Some(5), Some(3))));
+    let (user, (idle, ..)) = driver("host=a user=u keepalives_idle=60 tcp_user_timeout=3000");
+    assert_eq!((user, idle), (Some(3), 60));
+}
+
+#[test]
 fn sslmodes_are_libpqs() {
     let check = |words: &str, mode, driver| {
         let options = parse(&format!("host=a user=u {words}"));

@@ -32,7 +32,9 @@ impl World {
         let old = Cluster::start().await;
         let new = old.standby().await;
         let url = Cluster::url_of(&[&old, &new], "postgres");
-        let service = serve(&url, &["--no-spool"]).await;
+        // what waits when the primary goes must not take long to write on a busy machine
+        let flags = ["--no-spool", "--max-unanswered-chunks", "64"];
+        let service = serve(&url, &flags).await;
         let load = Load::start(service.local_addr(), name, 4, SMALL).await;
         load.progress(20).await;
         Self {
@@ -43,11 +45,18 @@ impl World {
         }
     }
 
-    /// Promotes the standby, and waits until an event is acknowledged that was not before.
+    /// Promotes the standby, and waits until an event is acknowledged that it was the first to store.
     async fn promote(&self, fault: &str) {
         self.new.promote().await;
-        let before = self.load.acked();
         let promoted = Instant::now();
+        let client = connect(&self.new.url("postgres")).await;
+        let stored = async || {
+            let rows = "select count(*) from public.flowstate";
+            client.query_one(rows, &[]).await.unwrap().get::<_, i64>(0)
+        };
+        let replicated = stored().await;
+        eventually("new rows", async || stored().await > replicated).await;
+        let before = self.load.acked();
         eventually("acks", async || self.load.acked() > before).await;
         let took = promoted.elapsed();
         drop(writeln!(
@@ -72,6 +81,45 @@ impl World {
         verify(&connect(&self.new.url("postgres")).await, &ledgers).await;
         (self.old, self.new)
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_acknowledged_that_no_standby_has() {
+    let world = World::start("c").await;
+    world.new.freeze();
+    // administrators who see sessions hang cancel what they wait for, or end them: what was committed
+    // is then on the primary alone, and found there by the next try
+    let client = connect(&world.old.url("postgres")).await;
+    let client = &client;
+    let waiting = "from pg_stat_activity where wait_event = 'SyncRep'";
+    let strike = async |how: &str| {
+        let strike = format!("select count({how}(pid)) {waiting}");
+        eventually(how, async || {
+            client
+                .query_one(&strike, &[])
+                .await
+                .unwrap()
+                .get::<_, i64>(0)
+                > 0
+        })
+        .await;
+    };
+    strike("pg_cancel_backend").await;
+    let acked = world.load.acked();
+    for how in [
+        "pg_terminate_backend",
+        "pg_cancel_backend",
+        "pg_terminate_backend",
+    ] {
+        sleep(Duration::from_millis(500)).await;
+        strike(how).await;
+    }
+    sleep(OUTAGE).await;
+    assert_eq!(world.load.acked(), acked, "nobody has confirmed a commit");
+    world.old.kill9().await;
+    world.new.thaw();
+    world.promote("unconfirmed").await;
+    world.arrived().await;
 }
 
 /// Sessions of the service with `server` that could write or are read from. A commit that waits for a
