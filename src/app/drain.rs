@@ -76,7 +76,14 @@ pub async fn run(
     let lifecycle = Lifecycle::default();
     let standing = Arc::new(Standing::new(options.ingest.lanes));
     let dir = options.dir.clone();
-    let inlet = start(options, origin, toggles, &standing, reader, &lifecycle);
+    let inlet = start(
+        options,
+        origin,
+        toggles,
+        &standing,
+        (&spool, reader),
+        &lifecycle,
+    );
     let watched = watch(&dir, &spool, &standing, stop, report).await;
     lifecycle.stop();
     drop(inlet);
@@ -116,7 +123,7 @@ fn start(
     origin: Uuid,
     toggles: Toggles,
     standing: &Arc<Standing>,
-    reader: Reader,
+    (spool, reader): (&Spool, Reader),
     lifecycle: &Lifecycle,
 ) -> queue::Intake {
     let Options {
@@ -132,8 +139,8 @@ fn start(
     let options = ingest::lane::Options {
         connector,
         origin,
-        // what cannot be written stays where it is
-        spool: None,
+        // nothing comes in that could go there
+        spool: Some((spool.clone(), PATIENCE)),
         ingest,
         database,
         toggles,

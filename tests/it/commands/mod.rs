@@ -2,6 +2,7 @@
 
 mod engine;
 mod rerun;
+mod spool;
 mod tail;
 
 use flowtrail::app::Running;
