@@ -30,7 +30,8 @@ pub async fn count(
 }
 
 /// Counts again under a lock, in a statement of its own so that it sees what was committed before
-/// the lock was had.
+/// the lock was had. An original that could not be locked is not stored, and not counted even if
+/// it is a moment later: its reruns stay noted.
 ///
 /// # Errors
 /// What the database did instead.
@@ -38,13 +39,15 @@ pub async fn recount(
     client: &Client,
     originals: &Vec<String>,
 ) -> Result<(), tokio_postgres::Error> {
-    for sql in [
-        include_str!("../../../sql/ingest/reruns_lock.sql"),
-        include_str!("../../../sql/ingest/reruns_count.sql"),
-        include_str!("../../../sql/ingest/reruns_counted.sql"),
-    ] {
+    let lock = include_str!("../../../sql/ingest/reruns_lock.sql");
+    let locked = client
+        .query_typed(lock, &[(originals, Type::TEXT_ARRAY)])
+        .await?;
+    let locked = texts(&locked);
+    if !locked.is_empty() {
+        let count = include_str!("../../../sql/ingest/reruns_count.sql");
         client
-            .query_typed(sql, &[(originals, Type::TEXT_ARRAY)])
+            .query_typed(count, &[(&locked, Type::TEXT_ARRAY)])
             .await?;
     }
     Ok(())
