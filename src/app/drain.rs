@@ -8,7 +8,10 @@ use std::{
 };
 
 use anyhow::Context as _;
-use tokio::time::{Instant, interval};
+use tokio::{
+    task::JoinHandle,
+    time::{Instant, interval},
+};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
@@ -76,17 +79,16 @@ pub async fn run(
     let lifecycle = Lifecycle::default();
     let standing = Arc::new(Standing::new(options.ingest.lanes));
     let dir = options.dir.clone();
-    let inlet = start(
-        options,
-        origin,
-        toggles,
-        &standing,
-        (&spool, reader),
-        &lifecycle,
-    );
-    let watched = watch(&dir, &spool, &standing, stop, report).await;
+    let spooled = (&spool, reader);
+    let (intake, mut draining) = start(options, origin, toggles, &standing, spooled, &lifecycle);
+    let watched = tokio::select! {
+        watched = watch(&dir, &spool, &standing, stop, report) => watched,
+        _ = &mut draining => Err(anyhow::anyhow!(
+            "a writer has ended by a defect; what is left stays in the spool"
+        )),
+    };
     lifecycle.stop();
-    drop(inlet);
+    drop(intake);
     lifecycle.join(PATIENCE).await;
     let last = look(&spool, &standing);
     spool.close().await;
@@ -116,8 +118,8 @@ async fn open(dir: PathBuf, database: Uuid) -> anyhow::Result<(Spool, Reader)> {
     Ok(opened?)
 }
 
-/// Starts the lanes and what gives them the spool's records. They end some time after the queue
-/// that is answered with is dropped.
+/// Starts the lanes and what gives them the spool's records, which goes on until the lifecycle
+/// stops. Lanes end when the intake is dropped.
 fn start(
     options: Options,
     origin: Uuid,
@@ -125,7 +127,7 @@ fn start(
     standing: &Arc<Standing>,
     (spool, reader): (&Spool, Reader),
     lifecycle: &Lifecycle,
-) -> queue::Intake {
+) -> (queue::Intake, JoinHandle<Option<()>>) {
     let Options {
         connector,
         database,
@@ -149,11 +151,11 @@ fn start(
         tell: Tell::default(),
     };
     let (drain, drained) = drain::drain(reader, inboxes.len(), budget.clone());
-    lifecycle.spawn(drain.run(lifecycle.stopping().clone()));
+    let draining = lifecycle.spawn(drain.run(lifecycle.stopping().clone()));
     for (number, (inbox, drained)) in inboxes.into_iter().zip(drained).enumerate() {
         lifecycle.spawn(Lane::new(number, inbox, drained, options.clone()).run());
     }
-    intake
+    (intake, draining)
 }
 
 /// Returns when nothing is left, or `stop` is cancelled.

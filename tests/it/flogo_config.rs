@@ -222,8 +222,13 @@ async fn what_cannot_be_meant_is_named_with_what_it_must_be() {
         let mut config = good.clone();
         let (parent, key) = place.rsplit_once('/').unwrap();
         config.pointer_mut(parent).unwrap()[key] = value.clone();
-        for command in ["serve", "migrate", "check"] {
-            let ended = with(&config, &[command]).end().await;
+        for command in [
+            &["serve"][..],
+            &["migrate"],
+            &["check"],
+            &["spool", "drain"],
+        ] {
+            let ended = with(&config, command).end().await;
             assert!(!ended.err.contains("4711"), "{}", ended.err);
             ended.failed(2, &["--flogo-config config.json: ", said]);
         }

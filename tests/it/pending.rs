@@ -84,14 +84,14 @@ impl Served {
             })
         });
         let grpc = Routes::new(query::grpc::service(history, delete, watch)).into_axum_router();
-        let router = rest::manners(routes).merge(grpc.reset_fallback());
+        let both = rest::manners(routes).merge(grpc.reset_fallback());
         let port = Listener::bind("127.0.0.1:0".parse().unwrap(), None)
             .await
             .unwrap();
         let address = port.local_addr();
         lifecycle.spawn(server::serve(
             port,
-            router,
+            both,
             Limits::new(64),
             lifecycle.clone(),
         ));

@@ -70,21 +70,20 @@ pub(super) async fn run(args: Args) -> anyhow::Result<()> {
     if args.ingest.lanes == 0 {
         return Err(Usage::error("--lanes is 0; it must be at least 1"));
     }
-    if let Some(pid) = spool::holder(&dir)? {
-        return Err(in_use(pid));
+    if let Some(holder) = spool::holder(&dir)? {
+        return Err(in_use(holder.pid));
     }
     flogo::apply(&args.database, &args.embedded.data_dir, |note| {
         anstream::eprintln!("{note}");
     })?;
     let begun = Instant::now();
-    let written = match Connector::configured(&args.database)? {
-        Some(connector) => drain(&args, connector).await,
-        None => {
-            let embedded = Embedded::start(&args.embedded, &args.database).await?;
-            let written = drain(&args, embedded.connector()).await;
-            embedded.stop().await?;
-            written
-        }
+    let written = if let Some(connector) = Connector::configured(&args.database)? {
+        drain(&args, connector).await
+    } else {
+        let embedded = Embedded::start(&args.embedded, &args.database).await?;
+        let written = drain(&args, embedded.connector()).await;
+        embedded.stop().await?;
+        written
     };
     let written = written.map_err(|error| match error.downcast_ref() {
         Some(Error::InUse { pid, .. }) => in_use(*pid),

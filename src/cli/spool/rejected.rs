@@ -1,5 +1,7 @@
 //! `flowtrail spool rejected`: rows that the database refused.
 
+use std::fmt::Write as _;
+
 use anyhow::Context as _;
 use serde::Serialize;
 
@@ -117,7 +119,8 @@ fn show(args: &Args, row: Rejected) -> anyhow::Result<()> {
             ("rejected", row.rejected),
         ] {
             if let Some(value) = value.filter(|value| !value.is_empty()) {
-                text += &format!("{name:<22} {value}\n");
+                // writing to a text cannot fail
+                let _ = writeln!(text, "{name:<22} {value}");
             }
         }
         let columns = columns.map(|columns| columns.text()).unwrap_or_default();

@@ -53,9 +53,10 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     if !args.all {
         rows.retain(|row| args.names.contains(&row.name));
     }
-    let names: Vec<String> = match args.all {
-        true => rows.iter().map(|row| row.name.clone()).collect(),
-        false => args.names.clone(),
+    let names: Vec<String> = if args.all {
+        rows.iter().map(|row| row.name.clone()).collect()
+    } else {
+        args.names.clone()
     };
     let missing = spool::retry(&dir, &names)?;
     rows.retain(|row| !missing.contains(&row.name));
@@ -63,12 +64,16 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     let rows: Vec<_> = rows.into_iter().map(Retried::from).collect();
     output::rows(args.output, &rows)?;
     let rows = count(moved, "row");
-    match spool::holder(&dir)? {
-        _ if moved == 0 => anstream::eprintln!("no row is to be tried again"),
-        Some(pid) => anstream::eprintln!("{} tries {rows} again within seconds", service(pid)),
-        None => anstream::eprintln!(
+    let holder = spool::holder(&dir)?;
+    if moved == 0 {
+        anstream::eprintln!("no row is to be tried again");
+    } else if let Some(holder) = holder {
+        let service = service(holder.pid);
+        anstream::eprintln!("{service} tries {rows} again within seconds");
+    } else {
+        anstream::eprintln!(
             "{rows} will be tried again by the next flowtrail serve or flowtrail spool drain"
-        ),
+        );
     }
     // with --all those that a service took away meanwhile
     if !missing.is_empty() && !args.all {

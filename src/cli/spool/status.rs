@@ -59,7 +59,7 @@ struct Status {
 /// The same as JSON and in a table.
 #[derive(Serialize)]
 struct Segment {
-    segment: String,
+    file: String,
     first_sequence: u64,
     records: u64,
     events: u64,
@@ -119,7 +119,7 @@ impl Segment {
         let name = found.file.file_name().unwrap_or_default();
         let time = |at: Option<i64>| time(at.map(timestamp).as_ref());
         Self {
-            segment: name.to_string_lossy().into_owned(),
+            file: name.to_string_lossy().into_owned(),
             first_sequence: found.first,
             records: found.records,
             events: found.events,

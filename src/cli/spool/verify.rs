@@ -114,9 +114,10 @@ fn notes(survey: &Survey) {
         count(survey.rejected.len() as u64, "rejected row"),
     );
     for segment in segments().filter(|segment| segment.torn > 0) {
-        let why = match survey.in_use {
-            true => "a write under way",
-            false => "an interrupted write, which the next start cuts",
+        let why = if survey.in_use {
+            "a write under way"
+        } else {
+            "an interrupted write, which the next start cuts"
         };
         anstream::eprintln!(
             "{} ends in {why}: {} from byte {} on",

@@ -48,7 +48,7 @@ pub use record::Record;
 pub use rejected::{Rejected, Why, rejected, rejected_row};
 pub use retry::retry;
 pub use scan::Damage;
-pub use survey::{Survey, Surveyed, holder, survey};
+pub use survey::{Holder, Survey, Surveyed, holder, survey};
 
 use disk::Disk;
 use place::{Place, at};

@@ -121,12 +121,19 @@ pub fn survey(dir: &Path) -> Result<Survey, Error> {
     Ok(survey)
 }
 
-/// Whether a service uses the spool in `dir` now, and its process id if it says so.
+/// A service that uses a spool.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Holder {
+    /// Its process id, if it says so.
+    pub pid: Option<u32>,
+}
+
+/// Who uses the spool in `dir` now.
 ///
 /// # Errors
 /// When the lock cannot be looked at.
-pub fn holder(dir: &Path) -> Result<Option<Option<u32>>, Error> {
-    Place::holder(dir)
+pub fn holder(dir: &Path) -> Result<Option<Holder>, Error> {
+    Ok(Place::holder(dir)?.map(|pid| Holder { pid }))
 }
 
 /// None of a file that was deleted meanwhile.

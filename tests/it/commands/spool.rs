@@ -149,9 +149,9 @@ fn start_row(instance: &str) -> Vec<u8> {
     bytes
 }
 
-fn rows(encoded: Vec<Vec<u8>>) -> Rows {
+fn rows(encoded: &[Vec<u8>]) -> Rows {
     let mut end = 0;
-    let marks = (0..).zip(&encoded).map(|(index, row)| {
+    let marks = (0..).zip(encoded).map(|(index, row)| {
         end += u32::try_from(row.len()).unwrap();
         Mark {
             end,
@@ -168,18 +168,15 @@ fn rows(encoded: Vec<Vec<u8>>) -> Rows {
 
 /// The start of an instance and so many steps.
 fn record(instance: &str, steps: u32) -> Record {
+    let steps: Vec<_> = (0..steps).map(|n| step_row(instance, n)).collect();
     Record {
         spooled_at: SPOOLED_AT,
         app: Some(Arc::new(App {
             user: "acme".into(),
             app: "orders".into(),
         })),
-        steps: rows(
-            (0..steps)
-                .map(|number| step_row(instance, number))
-                .collect(),
-        ),
-        flows: rows(vec![start_row(instance)]),
+        steps: rows(&steps),
+        flows: rows(&[start_row(instance)]),
         ..Record::default()
     }
 }
@@ -207,7 +204,7 @@ async fn status_says_how_much_is_kept_since_when_and_by_whom() {
     );
     assert_eq!(
         (
-            &segment["segment"],
+            &segment["file"],
             &segment["first_sequence"],
             &segment["events"]
         ),
@@ -302,10 +299,10 @@ async fn verify_names_file_and_place_of_what_is_damaged() {
     );
     assert_eq!(list.as_array().map(Vec::len), Some(1));
     assert_eq!(damaged.status, Some(1));
-    let last = damaged.err.lines().last().unwrap();
+    let said = damaged.err.lines().last().unwrap();
     assert!(
-        last.contains(&format!("{file} is damaged at byte 64")),
-        "{last}"
+        said.contains(&format!("{file} is damaged at byte 64")),
+        "{said}"
     );
     assert_eq!(kept.json(&["status"]).await["damaged"], 1);
     assert_eq!(fs::read(&segment).unwrap(), bytes, "nothing may be changed");

@@ -85,7 +85,7 @@ fn chunk(bytes: &[u8]) -> Result<(), TestCaseError> {
         return Ok(());
     };
     prop_assert!(chunk.events.len() <= Chunk::MAX_EVENTS + 1);
-    let held: usize = chunk.events.iter().map(|event| event.len()).sum();
+    let held: usize = chunk.events.iter().map(bytes::Bytes::len).sum();
     prop_assert!(held <= bytes.len());
     for bytes in chunk.events.iter().take(100) {
         event(bytes)?;

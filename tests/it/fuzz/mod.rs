@@ -134,11 +134,11 @@ fn fuzz(
 ) {
     let now = Arc::new(Mutex::new(Vec::new()));
     let (ended, end) = mpsc::channel();
-    let tried = Arc::clone(&now);
+    let noted = Arc::clone(&now);
     let corpus = corpus(name);
     let tries = thread::spawn(move || {
         let failure = tries(&corpus, more, words, |input| {
-            input.clone_into(&mut tried.lock().unwrap_or_else(PoisonError::into_inner));
+            input.clone_into(&mut noted.lock().unwrap_or_else(PoisonError::into_inner));
             let _ = ended.send(());
             target(input)
         });
