@@ -23,6 +23,7 @@ mod format;
 mod inspect;
 pub mod metrics;
 mod place;
+mod portion;
 mod quarantine;
 mod reader;
 mod record;

@@ -20,6 +20,13 @@ pub struct Place {
     _lock: File,
 }
 
+/// A service that uses a spool.
+#[derive(Clone, Copy, Debug)]
+pub struct Holder {
+    /// Its process id, if it says so.
+    pub pid: Option<u32>,
+}
+
 impl Place {
     /// Makes the directory if it is missing and takes its lock.
     pub fn take(dir: &Path) -> Result<Self, Error> {
@@ -54,8 +61,8 @@ impl Place {
         Ok(Self { _lock: lock })
     }
 
-    /// Whether a service has the lock now, and its process id if it says so.
-    pub fn holder(dir: &Path) -> Result<Option<Option<u32>>, Error> {
+    /// The service that has the lock now, if any.
+    pub fn holder(dir: &Path) -> Result<Option<Holder>, Error> {
         let path = dir.join("lock");
         let mut lock = match File::open(&path) {
             Ok(lock) => lock,
@@ -64,7 +71,9 @@ impl Place {
         };
         match lock.try_lock_shared() {
             Ok(()) => Ok(None),
-            Err(TryLockError::WouldBlock) => Ok(Some(pid(&mut lock))),
+            Err(TryLockError::WouldBlock) => Ok(Some(Holder {
+                pid: pid(&mut lock),
+            })),
             Err(TryLockError::Error(source)) => Err(at("lock", &path)(source)),
         }
     }

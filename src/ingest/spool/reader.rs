@@ -1,6 +1,6 @@
 //! The way back: records in the order in which they were appended, and the end of their segments.
 
-use std::{collections::VecDeque, fs::File, io, sync::Arc};
+use std::{collections::VecDeque, io, sync::Arc};
 
 use tokio::{
     sync::{mpsc, oneshot, watch},
@@ -11,10 +11,10 @@ use super::{
     Error, Record,
     format::HEADER_BYTES,
     place::at,
-    quarantine,
+    portion::{self, Portion},
     rejected::{self, Origin},
-    scan::{Damage, Found, PORTION, Scan},
-    state::{Given, Segment, Shared},
+    scan::Scan,
+    state::{Given, Shared},
     writer::Command,
 };
 use crate::ingest::ticket::Rejection;
@@ -59,13 +59,6 @@ struct Outstanding {
     events: u64,
     spooled_at: i64,
     origin: Origin,
-}
-
-/// What was read at once.
-#[derive(Debug)]
-struct Portion {
-    scan: Scan,
-    records: VecDeque<(u64, Record)>,
 }
 
 impl Reader {
@@ -239,7 +232,7 @@ impl Reader {
             let (at, expected) = (cursor.at, cursor.expected);
             let scan = cursor.scan.take();
             self.reading = Some(spawn_blocking(move || {
-                read(&shared, &segment, scan, at, expected)
+                portion::read(&shared, &segment, scan, at, expected)
             }));
             return true;
         }
@@ -291,65 +284,4 @@ async fn delete(commands: &mpsc::Sender<Command>, cursor: &Cursor) -> Result<boo
         return Ok(false);
     }
     answered.await.unwrap_or(Ok(false))
-}
-
-/// Reads a portion of a segment, and puts aside what is found damaged.
-fn read(
-    shared: &Shared,
-    segment: &Segment,
-    scan: Option<Scan>,
-    from: u64,
-    expected: u64,
-) -> Result<Portion, Error> {
-    let failed = at("read", &segment.path);
-    let mut scan = match scan {
-        Some(mut scan) => {
-            scan.extend(segment.end);
-            scan
-        }
-        None => {
-            let file = File::open(&segment.path).map_err(&failed)?;
-            Scan::new(file, shared.seed, from, segment.end, expected)
-        }
-    };
-    let mut records = VecDeque::new();
-    while scan.at() < from + PORTION {
-        match scan.next().map_err(&failed)? {
-            None => break,
-            Some(Found::Record { sequence, record }) => records.push_back((sequence, record)),
-            Some(Found::Damage(damage)) => put_aside(shared, segment, damage)?,
-            Some(Found::Rest { .. }) => {
-                let damage = Damage {
-                    bytes: scan.at()..segment.end,
-                    sequences: scan.expected()..segment.next,
-                };
-                put_aside(shared, segment, damage)?;
-                scan.skip_to(segment.end, segment.next);
-            }
-        }
-    }
-    Ok(Portion { scan, records })
-}
-
-/// Keeps a segment with damage that is not known yet.
-fn put_aside(shared: &Shared, segment: &Segment, damage: Damage) -> Result<(), Error> {
-    let offset = damage.bytes.start;
-    let known = |segment: &mut Segment| segment.damaged_at.contains(&offset);
-    if shared.state().segment(segment.id).is_none_or(known) {
-        return Ok(());
-    }
-    let options = &shared.options;
-    quarantine::keep(
-        &options.dir,
-        &segment.path,
-        segment.first,
-        segment.made_at,
-        &[damage],
-    )?;
-    let mut state = shared.state();
-    state.quarantined += 1;
-    if let Some(segment) = state.segment(segment.id) {
-        segment.damaged_at.push(offset);
-    }
-    Ok(())
 }

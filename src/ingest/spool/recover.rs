@@ -7,6 +7,7 @@ use uuid::Uuid;
 use super::{
     Error, Options,
     disk::sync_directory,
+    format::Header,
     inspect::{Inspected, inspect},
     place::{at, files},
     quarantine,
@@ -52,7 +53,7 @@ pub fn recover(options: &Options) -> Result<State, Error> {
 
 fn refuse_newer(found: &[Inspected]) -> Result<(), Error> {
     for segment in found {
-        let newer = segment.header.as_ref().and_then(|header| header.newer());
+        let newer = segment.header.as_ref().and_then(Header::newer);
         if let Some((found, known)) = newer {
             return Err(Error::Newer {
                 file: segment.path.clone(),

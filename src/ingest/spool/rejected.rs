@@ -105,11 +105,7 @@ fn first_line(path: &Path) -> io::Result<Vec<u8>> {
 /// When it cannot be read, or is not there.
 pub fn rejected_row(dir: &Path, name: &str) -> Result<Option<(Why, Record)>, Error> {
     let path = dir.join("rejected").join(format!("{name}.row"));
-    let (why, _, record) = match read(&path)? {
-        Some(found) => found,
-        None => return Ok(None),
-    };
-    Ok(Some((why, record)))
+    Ok(read(&path)?.map(|(why, _, record)| (why, record)))
 }
 
 /// What is in a row's file, and the database it is for; none when it is damaged.

@@ -75,7 +75,7 @@ pub fn survey(dir: &Path) -> Result<Survey, Error> {
     let holder = Place::holder(dir)?;
     let mut survey = Survey {
         in_use: holder.is_some(),
-        pid: holder.flatten(),
+        pid: holder.and_then(|holder| holder.pid),
         rejected: rejected(dir)?,
         retried: files(&dir.join("retry"), "row")?.len(),
         ..Survey::default()
