@@ -203,11 +203,13 @@ impl Connector {
             };
             let reason = &refusal.reason;
             tracing::debug!(purpose, target = %self.target(at), reason, "server passed over");
-            let last = refusal.ends_the_search;
-            refusals.push((at, refusal));
-            if last {
+            if refusal.ends_the_search {
+                // what those behind it said meanwhile would only hide it
+                refusals.retain(|(other, _)| *other < at);
+                refusals.push((at, refusal));
                 break;
             }
+            refusals.push((at, refusal));
         }
         if let Some((opened, at)) = second_best {
             return Ok(self.drive(opened, purpose, at, on_message));
