@@ -121,19 +121,12 @@ pub fn survey(dir: &Path) -> Result<Survey, Error> {
     Ok(survey)
 }
 
-/// A service that uses a spool.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Holder {
-    /// Its process id, if it says so.
-    pub pid: Option<u32>,
-}
-
 /// Who uses the spool in `dir` now.
 ///
 /// # Errors
 /// When the lock cannot be looked at.
 pub fn holder(dir: &Path) -> Result<Option<Holder>, Error> {
-    Ok(Place::holder(dir)?.map(|pid| Holder { pid }))
+    Place::holder(dir)
 }
 
 /// None of a file that was deleted meanwhile.
