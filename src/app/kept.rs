@@ -26,7 +26,8 @@ pub(super) struct Kept {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct App {
     user: String,
-    app: String,
+    #[serde(rename = "app")]
+    name: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     version: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -41,7 +42,7 @@ impl Kept {
     pub(super) fn new(database_id: Uuid, schema_version: i32, apps: Vec<control::App>) -> Self {
         let apps = apps.into_iter().map(|app| App {
             user: app.user,
-            app: app.app,
+            name: app.app,
             version: app.version,
             enabled: app.decision,
         });
@@ -75,7 +76,7 @@ impl Kept {
     pub(super) fn apps(&self) -> impl Iterator<Item = control::App> {
         self.apps.iter().map(|app| control::App {
             user: app.user.clone(),
-            app: app.app.clone(),
+            app: app.name.clone(),
             version: app.version.clone(),
             decision: app.enabled,
         })

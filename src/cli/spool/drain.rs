@@ -70,8 +70,8 @@ pub(super) async fn run(args: Args) -> anyhow::Result<()> {
     if args.ingest.lanes == 0 {
         return Err(Usage::error("--lanes is 0; it must be at least 1"));
     }
-    if let Some(holder) = spool::holder(&dir)? {
-        return Err(in_use(holder.pid));
+    if let Some(occupant) = spool::occupant(&dir)? {
+        return Err(in_use(occupant.pid));
     }
     flogo::apply(&args.database, &args.embedded.data_dir, |note| {
         anstream::eprintln!("{note}");

@@ -64,11 +64,11 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     let rows: Vec<_> = rows.into_iter().map(Retried::from).collect();
     output::rows(args.output, &rows)?;
     let rows = count(moved, "row");
-    let holder = spool::holder(&dir)?;
+    let occupant = spool::occupant(&dir)?;
     if moved == 0 {
         anstream::eprintln!("no row is to be tried again");
-    } else if let Some(holder) = holder {
-        let service = service(holder.pid);
+    } else if let Some(occupant) = occupant {
+        let service = service(occupant.pid);
         anstream::eprintln!("{service} tries {rows} again within seconds");
     } else {
         anstream::eprintln!(

@@ -40,7 +40,7 @@ use std::{pin::pin, sync::Arc, time::Duration};
 
 use tokio::{
     sync::mpsc,
-    time::{Instant, sleep, timeout_at},
+    time::{Instant, sleep, timeout, timeout_at},
 };
 use uuid::Uuid;
 
@@ -101,6 +101,8 @@ pub struct Lane {
     spooling: bool,
     /// A batch that was taken and that the spool refused.
     in_hand: Option<Batch>,
+    /// That batch waits for room in the spool, which draining makes.
+    needs_room: bool,
     /// Rows a live batch may have; less after one that was not committed in time.
     most_rows: usize,
     /// Whose turn it is when both wait.
@@ -128,6 +130,7 @@ impl Lane {
             detour: options.spool.clone().map(Detour::from),
             spooling: false,
             in_hand: None,
+            needs_room: false,
             most_rows: options.ingest.batch_rows,
             drained_next: false,
             writer: Writer::new(number, options),
@@ -148,6 +151,11 @@ impl Lane {
     /// What is to be written next; none when no live part can come any more.
     async fn next(&mut self) -> Option<Work> {
         if let Some(batch) = self.in_hand.take() {
+            let room = std::mem::take(&mut self.needs_room);
+            if room && let Ok(Some(part)) = timeout(ASK_AGAIN, self.drained.recv()).await {
+                self.in_hand = Some(batch);
+                return Some(Work::Drained(self.fill_drained(part)));
+            }
             return Some(Work::Live(batch));
         }
         let drained_first = std::mem::take(&mut self.drained_next);
@@ -224,13 +232,15 @@ impl Lane {
         }
         let (mut behind, rest) = batch.split_complete_only();
         let mut work = Bisect::new(behind.rows());
-        while !detour.take(&mut behind, &mut work, false).await {
+        if !detour.take(&mut behind, &mut work, false).await {
+            behind.append(rest);
             if !detour.holds_any() {
                 // What was in front of them is in the tables.
-                behind.append(rest);
                 return Some(behind);
             }
-            sleep(ASK_AGAIN).await;
+            self.in_hand = Some(behind);
+            self.needs_room = true;
+            return None;
         }
         behind.settle();
         (!rest.is_empty()).then_some(rest)
@@ -265,19 +275,20 @@ impl Lane {
             } else {
                 detour.after
             };
-            let mut written = tokio::time::timeout(patience, &mut writing).await.is_ok();
+            let mut written = timeout(patience, &mut writing).await.is_ok();
             *spooling = !written;
             while !written {
-                let mut live = match in_hand.take() {
-                    Some(live) => live,
-                    None => tokio::select! {
+                let mut live = if let Some(live) = in_hand.take() {
+                    live
+                } else {
+                    tokio::select! {
                         _ = &mut writing => break,
                         part = inbox.recv() => match part {
                             Some(part) => fill(inbox, limits, *most_rows, part).await,
                             // The process stops; what is in hand stays in the spool.
                             None => return,
                         },
-                    },
+                    }
                 };
                 let mut rows = Bisect::new(live.rows());
                 let taken = {

@@ -49,9 +49,10 @@ pub use record::Record;
 pub use rejected::{Rejected, Why, rejected, rejected_row};
 pub use retry::retry;
 pub use scan::Damage;
-pub use survey::{Holder, Survey, Surveyed, holder, survey};
+pub use survey::{Survey, Surveyed, occupant, survey};
 
 use disk::Disk;
+pub use place::Occupant;
 use place::{Place, at};
 use state::Shared;
 use writer::{COMMANDS, Command, Writer};

@@ -22,7 +22,7 @@ pub struct Place {
 
 /// A service that uses a spool.
 #[derive(Clone, Copy, Debug)]
-pub struct Holder {
+pub struct Occupant {
     /// Its process id, if it says so.
     pub pid: Option<u32>,
 }
@@ -62,7 +62,7 @@ impl Place {
     }
 
     /// The service that has the lock now, if any.
-    pub fn holder(dir: &Path) -> Result<Option<Holder>, Error> {
+    pub fn occupant(dir: &Path) -> Result<Option<Occupant>, Error> {
         let path = dir.join("lock");
         let mut lock = match File::open(&path) {
             Ok(lock) => lock,
@@ -71,7 +71,7 @@ impl Place {
         };
         match lock.try_lock_shared() {
             Ok(()) => Ok(None),
-            Err(TryLockError::WouldBlock) => Ok(Some(Holder {
+            Err(TryLockError::WouldBlock) => Ok(Some(Occupant {
                 pid: pid(&mut lock),
             })),
             Err(TryLockError::Error(source)) => Err(at("lock", &path)(source)),

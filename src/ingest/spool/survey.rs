@@ -10,7 +10,7 @@ use uuid::Uuid;
 use super::{
     Error, Rejected,
     inspect::{header, inspect},
-    place::{Place, at, files},
+    place::{Occupant, Place, at, files},
     rejected::rejected,
     scan::Damage,
 };
@@ -72,10 +72,10 @@ pub struct Surveyed {
 /// # Errors
 /// When something cannot be read.
 pub fn survey(dir: &Path) -> Result<Survey, Error> {
-    let holder = Place::holder(dir)?;
+    let occupant = Place::occupant(dir)?;
     let mut survey = Survey {
-        in_use: holder.is_some(),
-        pid: holder.and_then(|holder| holder.pid),
+        in_use: occupant.is_some(),
+        pid: occupant.and_then(|occupant| occupant.pid),
         rejected: rejected(dir)?,
         retried: files(&dir.join("retry"), "row")?.len(),
         ..Survey::default()
@@ -121,19 +121,12 @@ pub fn survey(dir: &Path) -> Result<Survey, Error> {
     Ok(survey)
 }
 
-/// A service that uses a spool.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Holder {
-    /// Its process id, if it says so.
-    pub pid: Option<u32>,
-}
-
 /// Who uses the spool in `dir` now.
 ///
 /// # Errors
 /// When the lock cannot be looked at.
-pub fn holder(dir: &Path) -> Result<Option<Holder>, Error> {
-    Ok(Place::holder(dir)?.map(|pid| Holder { pid }))
+pub fn occupant(dir: &Path) -> Result<Option<Occupant>, Error> {
+    Place::occupant(dir)
 }
 
 /// None of a file that was deleted meanwhile.
