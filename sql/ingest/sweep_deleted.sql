@@ -1,7 +1,7 @@
 -- ingest/sweep_deleted: instances deleted lately of which something is there that began before: its writer had not seen the deletion
 select c.flowinstanceid
 from flowtrail.cuts c
-where c.kind = 'deleted' and c.made_at > now() - interval '2 minutes'
+where c.kind = 'deleted' and c.made_at > now() - make_interval(secs => $1)
   and (exists (
       select from public.flowstate f
       where f.flowinstanceid = c.flowinstanceid and coalesce(f.starttime, f.endtime, '-infinity') < c.cut_at)

@@ -8,7 +8,7 @@
 
 use std::time::Duration;
 
-use tokio::time::{MissedTickBehavior, interval, timeout};
+use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::{
@@ -19,6 +19,10 @@ use crate::pg::{self, Pool};
 
 /// How often.
 const TICK: Duration = Duration::from_secs(1);
+/// How far back a sweep looks beyond the one before: transactions under way then have ended.
+const OVERLAP: Duration = Duration::from_mins(2);
+/// How far back the first one looks: before it, the database or every server may have been away.
+const FIRST: Duration = Duration::from_hours(24);
 /// How long one sweep may take; a line that fell silent must not end all further ones.
 const PATIENCE: Duration = Duration::from_mins(1);
 
@@ -32,10 +36,16 @@ async fn sweeps(pool: Pool) {
     let mut ticks = interval(TICK);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut failing = false;
+    let mut last: Option<Instant> = None;
     loop {
         ticks.tick().await;
-        let failure = match timeout(PATIENCE, sweep(&pool)).await {
-            Ok(Ok(())) => None,
+        let began = Instant::now();
+        let back = last.map_or(FIRST, |last| (began - last + OVERLAP).min(FIRST));
+        let failure = match timeout(PATIENCE, sweep_back(&pool, back)).await {
+            Ok(Ok(mine)) => {
+                last = if mine { Some(began) } else { last };
+                None
+            }
             Ok(Err(error)) => {
                 if let pg::Error::Statement(error) = &error {
                     pg::leave(&pool, error);
@@ -51,22 +61,28 @@ async fn sweeps(pool: Pool) {
     }
 }
 
-/// One sweep, unless another server is at it.
+/// One sweep of everything that may be left, unless another server is at it.
 ///
 /// # Errors
 /// What the database did instead; the transaction is rolled back.
 pub async fn sweep(pool: &Pool) -> Result<(), pg::Error> {
+    sweep_back(pool, FIRST).await.map(|_| ())
+}
+
+/// One sweep of what was noted within the last `back`; false when another server is at it.
+async fn sweep_back(pool: &Pool, back: Duration) -> Result<bool, pg::Error> {
+    let back = back.as_secs_f64();
     let mut client = pool.get().await.map_err(pg::Error::from)?;
     let transaction = client.transaction().await?;
     let client = transaction.client();
     let lock = include_str!("../../sql/ingest/sweep_lock.sql");
     if !client.query_one(lock, &[]).await?.get::<_, bool>("mine") {
-        return Ok(());
+        return Ok(false);
     }
     let texts = |rows: Vec<tokio_postgres::Row>| rows.iter().map(|row| row.get(0)).collect();
     let deleted: Vec<String> = texts(
         client
-            .query(include_str!("../../sql/ingest/sweep_deleted.sql"), &[])
+            .query(include_str!("../../sql/ingest/sweep_deleted.sql"), &[&back])
             .await?,
     );
     if !deleted.is_empty() {
@@ -74,13 +90,13 @@ pub async fn sweep(pool: &Pool) -> Result<(), pg::Error> {
     }
     let cut: Vec<String> = texts(
         client
-            .query(include_str!("../../sql/ingest/sweep_cut.sql"), &[])
+            .query(include_str!("../../sql/ingest/sweep_cut.sql"), &[&back])
             .await?,
     );
     attempts::place(client, &cut).await?;
     let awaited: Vec<String> = texts(
         client
-            .query(include_str!("../../sql/ingest/sweep_awaited.sql"), &[])
+            .query(include_str!("../../sql/ingest/sweep_awaited.sql"), &[&back])
             .await?,
     );
     if !awaited.is_empty() {
@@ -93,5 +109,5 @@ pub async fn sweep(pool: &Pool) -> Result<(), pg::Error> {
         .execute(include_str!("../../sql/ingest/sweep_skipped.sql"), &[])
         .await?;
     transaction.commit().await?;
-    Ok(())
+    Ok(true)
 }

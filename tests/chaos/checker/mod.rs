@@ -15,7 +15,11 @@ mod expected;
 mod judge;
 mod row;
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::HashMap,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use tokio_postgres::Client;
 
@@ -28,6 +32,10 @@ use super::load::{self, Emission, Family, Standing};
 
 /// Families read from the tables at once.
 const BATCH: usize = 200;
+
+/// What two writers left undone is put right within this time, also where a sweep was just waiting
+/// for a line that has fallen silent.
+const SWEPT: Duration = Duration::from_secs(90);
 
 /// What can be wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -90,12 +98,10 @@ pub(crate) async fn check(database: &Client, clients: &[load::Client]) -> Verdic
         check.client(client).await;
     }
     check.judge(true).await;
-    for _ in 0..10 {
-        if check.doubtful.is_empty() {
-            break;
-        }
+    let began = Instant::now();
+    while !check.doubtful.is_empty() && began.elapsed() < SWEPT {
         // what two writers did not see of each other is put right by a sweep every second
-        tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+        tokio::time::sleep(Duration::from_secs(1)).await;
         let doubtful = std::mem::take(&mut check.doubtful);
         for some in doubtful.chunks(BATCH) {
             check.waiting = some.to_vec();
