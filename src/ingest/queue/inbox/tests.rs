@@ -146,8 +146,8 @@ async fn settled_waits_for_whatever_was_there_before() {
     };
     let (settled, ()) = tokio::join!(answer, lane);
     assert_eq!(settled, Ok(()));
-    let late = intake.settled("i", PATIENCE).await;
-    assert_eq!(late, Err(Unsettled), "nobody reads");
+    let unread = intake.settled("i", PATIENCE).await;
+    assert_eq!(unread, Err(Unsettled));
 }
 
 #[tokio::test(start_paused = true)]
