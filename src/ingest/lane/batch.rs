@@ -376,7 +376,7 @@ mod tests {
                 assert!(ends.eq(1..=u32::try_from(record.steps.marks.len()).expect("few")));
             }
         };
-        check(&[0..8], &[(b"ab", b"x"), (b"cde", b""), (b"", b"yz")]);
+        check(&[0..3, 3..8], &[(b"ab", b"x"), (b"cde", b""), (b"", b"yz")]);
         check(&[1..4, 7..8], &[(b"b", b""), (b"cd", b""), (b"", b"z")]);
         check(&[4..5, 2..3], &[(b"ce", b"")]);
         check(&[], &[]);
