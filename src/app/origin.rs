@@ -123,7 +123,8 @@ impl Origin {
             segment_bytes: spool::SEGMENT_BYTES,
             database: self.database(),
         };
-        let opened = tokio::task::spawn_blocking(move || Spool::open(options)).await??;
+        let opened = tokio::task::spawn_blocking(move || Spool::open(options)).await?;
+        let opened = opened.map_err(explain)?;
         let kept = match self {
             Self::Here(_) => {
                 let kept = Kept::new(self.database(), migrate::VERSION, toggles.apps());
@@ -136,6 +137,16 @@ impl Origin {
         };
         lifecycle.spawn(keep(kept, data_dir, toggles.clone(), last.clone()));
         Ok(Some(opened))
+    }
+}
+
+/// The remedy that only who starts a service knows.
+fn explain(error: spool::Error) -> anyhow::Error {
+    match error {
+        spool::Error::Disk { .. } => anyhow::anyhow!(
+            "{error}; make --data-dir writable, or leave the spool out with --no-spool"
+        ),
+        error => error.into(),
     }
 }
 

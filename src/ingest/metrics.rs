@@ -192,6 +192,12 @@ impl Collector for Now {
                 None,
                 self.standing.waiting(),
             ),
+            (
+                "flowtrail_ingest_lanes_spooling",
+                "Lanes whose new batches go to the spool",
+                None,
+                self.standing.spooling(),
+            ),
         ];
         for (name, help, unit, number) in gauges {
             let gauge = ConstGauge::new(i64::try_from(number).unwrap_or(i64::MAX));

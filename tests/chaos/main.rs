@@ -19,7 +19,12 @@ mod report;
 mod rig;
 mod run;
 #[path = "../it/support/mod.rs"]
-#[expect(dead_code, unused_imports, reason = "what the other tests stand on")]
+#[expect(
+    dead_code,
+    unused_imports,
+    clippy::unwrap_used,
+    reason = "what the other tests stand on"
+)]
 mod support;
 
 use std::{path::PathBuf, process::ExitCode, time::Duration};

@@ -80,7 +80,7 @@ async fn ready_follows_the_probe_and_the_phase() {
     check(
         503,
         serde_json::json!({"ready": false, "phase": "starting", "database": "up",
-            "toggles_age_seconds": 0.25, "reason": "the server is starting"}),
+            "spooled_events": 3, "toggles_age_seconds": 0.25, "reason": "the server is starting"}),
     )
     .await;
     lifecycle.enter(Phase::Ready);

@@ -171,7 +171,7 @@ async fn check_not_null(table: &str, event: fn(u64, u32) -> Kind) -> TestDatabas
     let alter = |what: &str| format!("alter table public.{table} {what}");
     let add = alter("add column audit text not null");
     client.batch_execute(&add).await.unwrap();
-    let flags = ["--queue-bytes", "4MiB"];
+    let flags = ["--queue-bytes", "4MiB", "--no-spool"];
     let service = support::serve(&database.url, &flags).await;
     assert_eq!(readyz(&service).await.0, 200);
     let (mut stream, _) = Stream::greet(service.local_addr(), hello("orders")).await;

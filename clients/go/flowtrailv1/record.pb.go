@@ -1017,10 +1017,12 @@ func (x *Welcome) GetMaxUnansweredChunks() uint32 {
 type Ack struct {
 	state           protoimpl.MessageState `protogen:"open.v1"`
 	ThroughSequence uint64                 `protobuf:"varint,1,opt,name=through_sequence,json=throughSequence,proto3" json:"through_sequence,omitempty"`
-	Durability      Durability             `protobuf:"varint,2,opt,name=durability,proto3,enum=flowtrail.v1.Durability" json:"durability,omitempty"`
-	// Stored, and now part of the history.
+	// The least that holds for each of them.
+	Durability Durability `protobuf:"varint,2,opt,name=durability,proto3,enum=flowtrail.v1.Durability" json:"durability,omitempty"`
+	// Stored, and now part of the history; or, when spooled, about to be.
 	Recorded uint64 `protobuf:"varint,3,opt,name=recorded,proto3" json:"recorded,omitempty"`
-	// Ends that completed an instance begun before its app was switched off.
+	// Ends that completed an instance begun before its app was switched off; when
+	// spooled, ends that will if there is one.
 	Completed uint64 `protobuf:"varint,4,opt,name=completed,proto3" json:"completed,omitempty"`
 	// Not stored, as the app is switched off.
 	Skipped uint64 `protobuf:"varint,5,opt,name=skipped,proto3" json:"skipped,omitempty"`

@@ -325,3 +325,6 @@ impl Rows {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -47,6 +47,7 @@ use uuid::Uuid;
 use batch::Batch;
 use bisect::Bisect;
 use detour::Detour;
+use standing::Course;
 use writer::{Until, Writer};
 
 pub use standing::{Standing, Trouble};
@@ -97,8 +98,7 @@ pub struct Lane {
     tell: Tell,
     writer: Writer,
     detour: Option<Detour>,
-    /// Live batches go to the spool without trying.
-    spooling: bool,
+    course: Course,
     /// A batch that was taken and that the spool refused.
     in_hand: Option<Batch>,
     /// That batch waits for room in the spool, which draining makes.
@@ -128,7 +128,7 @@ impl Lane {
             limits: options.ingest.clone(),
             tell: options.tell.clone(),
             detour: options.spool.clone().map(Detour::from),
-            spooling: false,
+            course: Course::direct(Arc::clone(&options.standing)),
             in_hand: None,
             needs_room: false,
             most_rows: options.ingest.batch_rows,
@@ -194,22 +194,22 @@ impl Lane {
         let mut work = Bisect::new(batch.rows());
         let mut until = match &self.detour {
             None => Until::Decided,
-            Some(_) if self.spooling => Until::Failure,
+            Some(_) if self.course.is_spooling() => Until::Failure,
             Some(detour) => Until::Deadline(Instant::now() + detour.after),
         };
         // While the lane is spooling the spool comes first, and trying only where it refuses.
-        let mut tries = !self.spooling;
+        let mut tries = !self.course.is_spooling();
         loop {
             let began = Instant::now();
             if tries && self.writer.store(&mut batch, &mut work, until).await {
                 self.inbox.took(began.elapsed());
-                self.spooling = false;
+                self.course.spool(false);
                 self.most_rows = (self.most_rows * 2).min(self.limits.batch_rows);
                 return self.committed(batch).await;
             }
             if let Some(detour) = &self.detour {
-                if tries && !self.spooling {
-                    self.spooling = true;
+                if tries && !self.course.is_spooling() {
+                    self.course.spool(true);
                     self.most_rows = (batch.rows() / 2).clamp(FEWEST_ROWS, self.limits.batch_rows);
                 }
                 if detour.take(&mut batch, &mut work, tries).await {
@@ -255,7 +255,7 @@ impl Lane {
             limits,
             writer,
             detour,
-            spooling,
+            course,
             in_hand,
             most_rows,
             ..
@@ -270,13 +270,13 @@ impl Lane {
         };
         {
             let mut writing = pin!(writer.store(&mut batch, &mut work, Until::Decided));
-            let patience = if *spooling {
+            let patience = if course.is_spooling() {
                 Duration::ZERO
             } else {
                 detour.after
             };
             let mut written = timeout(patience, &mut writing).await.is_ok();
-            *spooling = !written;
+            course.spool(!written);
             while !written {
                 let mut live = if let Some(live) = in_hand.take() {
                     live
@@ -312,7 +312,7 @@ impl Lane {
                 }
             }
         }
-        *spooling = false;
+        course.spool(false);
         self.committed(batch).await;
     }
 

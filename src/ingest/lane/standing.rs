@@ -1,7 +1,10 @@
 //! Which lanes wait for the database, and why; read by readiness and by the metrics.
 
 use std::{
-    sync::{Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::Duration,
 };
 
@@ -32,6 +35,39 @@ struct Entry {
 #[derive(Debug)]
 pub struct Standing {
     lanes: Mutex<Vec<Option<Entry>>>,
+    spooling: AtomicUsize,
+}
+
+/// Whether a lane's live batches go to the spool without trying, counted over all lanes.
+#[derive(Debug)]
+pub(super) struct Course {
+    spooling: bool,
+    standing: Arc<Standing>,
+}
+
+impl Course {
+    /// Straight to the database.
+    pub fn direct(standing: Arc<Standing>) -> Self {
+        Self {
+            spooling: false,
+            standing,
+        }
+    }
+
+    /// Whether they do.
+    pub fn is_spooling(&self) -> bool {
+        self.spooling
+    }
+
+    /// Whether they do from now on.
+    pub fn spool(&mut self, spooling: bool) {
+        match (self.spooling, spooling) {
+            (false, true) => self.standing.spooling.fetch_add(1, Ordering::Relaxed),
+            (true, false) => self.standing.spooling.fetch_sub(1, Ordering::Relaxed),
+            _ => return,
+        };
+        self.spooling = spooling;
+    }
 }
 
 impl Standing {
@@ -39,6 +75,7 @@ impl Standing {
     pub fn new(lanes: usize) -> Self {
         Self {
             lanes: Mutex::new(vec![None; lanes]),
+            spooling: AtomicUsize::new(0),
         }
     }
 
@@ -52,6 +89,11 @@ impl Standing {
     /// Lanes that wait for the database.
     pub fn waiting(&self) -> usize {
         self.lock().iter().flatten().count()
+    }
+
+    /// Lanes whose live batches go to the spool.
+    pub fn spooling(&self) -> usize {
+        self.spooling.load(Ordering::Relaxed)
     }
 
     /// The lane met `failure`; logged when it is new, and now and then while it goes on.

@@ -285,6 +285,7 @@ impl Permit {
     }
 
     /// Takes `bytes` out of it, or all it has when that is less, to be given back apart.
+    #[must_use]
     pub fn split(&mut self, bytes: usize) -> Self {
         let bytes = bytes.min(self.bytes);
         self.bytes -= bytes;

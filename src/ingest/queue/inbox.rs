@@ -11,7 +11,7 @@ use tokio::{sync::Notify, time::Instant};
 use super::{Closed, Holder, Part, pace::Pace, turns::Turns};
 
 /// How long a lane counts as shared after parts of two holders came together, or in a row.
-const COMPANY: Duration = Duration::from_secs(1);
+const COMPANY: Duration = Duration::from_secs(10);
 
 /// The parts that wait for one lane.
 #[derive(Debug)]

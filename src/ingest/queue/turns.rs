@@ -15,12 +15,12 @@ const TURN_BYTES: usize = 64 << 10;
 pub(super) struct Turns<K, T> {
     queues: HashMap<K, Queue<T>>,
     /// Keys with items, the next one first; each once.
-    turns: VecDeque<K>,
+    keys: VecDeque<K>,
     /// Items with a key.
     len: usize,
     /// Numbers items in the order of their coming.
     arrivals: u64,
-    last: VecDeque<Last<T>>,
+    behind: VecDeque<Last<T>>,
 }
 
 #[derive(Debug)]
@@ -36,7 +36,7 @@ struct Queue<T> {
 struct Item<T> {
     number: u64,
     bytes: usize,
-    item: T,
+    content: T,
 }
 
 /// An item that waits for everything before it.
@@ -45,17 +45,17 @@ struct Last<T> {
     number: u64,
     /// Items numbered below it that wait.
     before: usize,
-    item: T,
+    content: T,
 }
 
 impl<K, T> Default for Turns<K, T> {
     fn default() -> Self {
         Self {
             queues: HashMap::new(),
-            turns: VecDeque::new(),
+            keys: VecDeque::new(),
             len: 0,
             arrivals: 0,
-            last: VecDeque::new(),
+            behind: VecDeque::new(),
         }
     }
 }
@@ -66,20 +66,19 @@ impl<K: Clone + Eq + Hash, T> Turns<K, T> {
         let item = Item {
             number: self.arrival(),
             bytes,
-            item,
+            content: item,
         };
         self.len += 1;
-        match self.queues.get_mut(key) {
-            Some(queue) => queue.items.push_back(item),
-            None => {
-                let queue = Queue {
-                    items: VecDeque::from([item]),
-                    credit: TURN_BYTES,
-                    debt: 0,
-                };
-                self.queues.insert(key.clone(), queue);
-                self.turns.push_back(key.clone());
-            }
+        if let Some(queue) = self.queues.get_mut(key) {
+            queue.items.push_back(item);
+        } else {
+            let queue = Queue {
+                items: VecDeque::from([item]),
+                credit: TURN_BYTES,
+                debt: 0,
+            };
+            self.queues.insert(key.clone(), queue);
+            self.keys.push_back(key.clone());
         }
     }
 
@@ -88,51 +87,51 @@ impl<K: Clone + Eq + Hash, T> Turns<K, T> {
         let last = Last {
             number: self.arrival(),
             before: self.len,
-            item,
+            content: item,
         };
-        self.last.push_back(last);
+        self.behind.push_back(last);
     }
 
     /// The next item and its key; none for one that was put behind everything.
     pub fn pop(&mut self) -> Option<(Option<K>, T)> {
-        if let Some(last) = self.last.pop_front_if(|last| last.before == 0) {
-            return Some((None, last.item));
+        if let Some(last) = self.behind.pop_front_if(|last| last.before == 0) {
+            return Some((None, last.content));
         }
         let key = self.next_key()?;
         let queue = self.queues.get_mut(&key)?;
         let item = queue.items.pop_front()?;
         if queue.items.is_empty() {
             self.queues.remove(&key);
-            self.turns.pop_front();
+            self.keys.pop_front();
         } else {
             queue.debt = item.bytes.saturating_sub(queue.credit);
             queue.credit = queue.credit.saturating_sub(item.bytes);
         }
         self.len -= 1;
-        for last in &mut self.last {
+        for last in &mut self.behind {
             if item.number < last.number {
                 last.before -= 1;
             }
         }
-        Some((Some(key), item.item))
+        Some((Some(key), item.content))
     }
 
     /// Whether items of several keys wait.
     pub fn several(&self) -> bool {
-        self.turns.len() > 1
+        self.keys.len() > 1
     }
 
     /// The key whose turn it is.
     fn next_key(&mut self) -> Option<K> {
         loop {
-            let key = self.turns.front()?;
+            let key = self.keys.front()?;
             let queue = self.queues.get_mut(key)?;
             if queue.credit > 0 {
                 return Some(key.clone());
             }
             queue.credit = TURN_BYTES.saturating_sub(queue.debt);
             queue.debt = queue.debt.saturating_sub(TURN_BYTES);
-            self.turns.rotate_left(1);
+            self.keys.rotate_left(1);
         }
     }
 

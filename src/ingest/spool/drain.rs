@@ -203,3 +203,81 @@ fn split(rows: &Rows, first: usize, lanes: usize) -> Vec<Rows> {
     });
     split.collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::{Micros, Step};
+
+    fn rows(instances: &[&str]) -> Rows {
+        let (mut bytes, mut marks) = (Vec::new(), Vec::new());
+        for (number, instance) in (0..).zip(instances) {
+            let step = Step {
+                instance,
+                number,
+                started_at: Micros::from_unix("start_time", 1_000, 0).expect("a time"),
+                ended_at: None,
+                task: None,
+                status: None,
+                flow: None,
+                subflow: None,
+                rerun: None,
+                parent: None,
+                content: None,
+                misc: None,
+            };
+            row::step(&mut bytes, &step);
+            marks.push(Mark {
+                end: u32::try_from(bytes.len()).expect("small"),
+                index: 99,
+                complete_only: number == 1,
+            });
+        }
+        Rows {
+            bytes: bytes.into(),
+            marks,
+        }
+    }
+
+    /// The instance, the number and the flag of each row.
+    fn read(rows: &Rows) -> Vec<(String, u32, bool)> {
+        let mut begin = 0;
+        let row = |mark: &Mark| {
+            let row = &rows.bytes[std::mem::replace(&mut begin, mark.end as usize)..];
+            (
+                row::instance(row).to_owned(),
+                mark.index,
+                mark.complete_only,
+            )
+        };
+        rows.marks.iter().map(row).collect()
+    }
+
+    #[test]
+    fn rows_go_to_the_lanes_of_today_in_order_and_numbered() {
+        let instances = ["a", "b", "c", "a", "d", "b", "e"];
+        for lanes in 1..6 {
+            let split = split(&rows(&instances), 10, lanes);
+            assert_eq!(split.len(), lanes);
+            let mut all = Vec::new();
+            for (lane, rows) in split.iter().enumerate() {
+                let rows = read(rows);
+                assert!(rows.iter().all(|row| lane_of(&row.0, lanes) == lane));
+                assert!(rows.is_sorted_by_key(|row| row.1), "{rows:?}");
+                all.extend(rows);
+            }
+            all.sort_by_key(|row| row.1);
+            let expected = (10..).zip(instances);
+            let expected = expected.map(|(number, id)| (id.to_owned(), number, number == 11));
+            assert_eq!(all, expected.collect::<Vec<_>>());
+        }
+    }
+
+    #[test]
+    fn rows_of_one_lane_are_not_copied() {
+        let rows = rows(&["a", "a"]);
+        let lane = lane_of("a", 3);
+        let split = split(&rows, 0, 3);
+        assert_eq!(split[lane].bytes.as_ptr(), rows.bytes.as_ptr());
+    }
+}

@@ -124,7 +124,7 @@ fn flow(
         row.ended_at = Some(start.ended_at);
         row.status = Some(start.status.to_owned());
         row.parent = start.parent.as_ref().map(|(id, _)| id.clone());
-        row.parent_flow = start.parent.as_ref().map(|(_, flow)| flow.clone());
+        row.caller = start.parent.as_ref().map(|(_, flow)| flow.clone());
         row.misc = start.misc.as_ref().map(Payload::from);
         row.original.clone_from(&start.original);
         row.input = Some(Payload::from(&start.input));

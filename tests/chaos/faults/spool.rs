@@ -128,9 +128,9 @@ struct Flipped {
 /// Changes a byte of a record that has others behind it.
 fn flip(rig: &Rig, chance: &mut Chance) -> Result<Flipped, String> {
     let segments = rig.segments()?;
-    let with_several = segments.iter().filter(|segment| segment.records.len() > 2);
+    let mut with_several = segments.iter().filter(|segment| segment.records.len() > 2);
     let segment = with_several
-        .last()
+        .next_back()
         .ok_or("no segment with several records")?;
     let record = &segment.records[chance.below(segment.records.len() - 1)];
     let bytes = usize::try_from(record.end - record.start).expect("in memory");

@@ -211,7 +211,7 @@ impl Engine {
         let events = u64::try_from(events).expect("a count");
         let counted = ack.recorded + ack.completed + ack.skipped + ack.superseded + ack.invalid;
         let standing = match &answered[..] {
-            [(_, sent)] if self.teller.style.toggled => self.toggled(ack, sent),
+            [(_, sent)] if self.teller.style.toggled => toggled(ack, sent),
             _ => Standing::Kept,
         };
         let mut ledger = self.ledger.lock().unwrap_or_else(PoisonError::into_inner);
@@ -252,30 +252,30 @@ impl Engine {
         }
     }
 
-    /// What the counts for one chunk of one kind of event say.
-    fn toggled(&mut self, ack: &Ack, sent: &Sent) -> Standing {
-        let all = u64::try_from(sent.events.len()).expect("a count");
-        if ack.recorded + ack.superseded == all {
-            return Standing::Kept;
-        }
-        if ack.skipped == all {
-            // an earlier try may have come while the app was recorded
-            return if sent.again {
-                Standing::Open
-            } else {
-                Standing::Absent
-            };
-        }
-        let committed = ack.durability() == Durability::Committed;
-        if sent.end && ack.completed == all && committed {
-            return Standing::Kept;
-        }
-        Standing::Open
-    }
-
     fn ledger(&self) -> std::sync::MutexGuard<'_, Ledger> {
         self.ledger.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// What the counts for one chunk of one kind of event say.
+fn toggled(ack: &Ack, sent: &Sent) -> Standing {
+    let all = u64::try_from(sent.events.len()).expect("a count");
+    if ack.recorded + ack.superseded == all {
+        return Standing::Kept;
+    }
+    if ack.skipped == all {
+        // an earlier try may have come while the app was recorded
+        return if sent.again {
+            Standing::Open
+        } else {
+            Standing::Absent
+        };
+    }
+    let committed = ack.durability() == Durability::Committed;
+    if sent.end && ack.completed == all && committed {
+        return Standing::Kept;
+    }
+    Standing::Open
 }
 
 fn chunk(sequence: u64, sent: &Sent) -> RecordRequest {

@@ -130,17 +130,17 @@ impl Teller {
         let mut chance = self.chance(number);
         let plain = self.style.posts || self.style.toggled;
         let begin = BEGIN + APART * i64::try_from(number).expect("few families");
-        let mut instances = vec![self.instance(number, 0, begin, Kin::None, &mut chance)];
+        let mut instances = vec![self.instance(number, 0, begin, &Kin::None, &mut chance)];
         let original = instances[0].id.clone();
         if !self.style.toggled && chance.below(12) == 0 {
             for member in 1..=1 + chance.below(3) {
                 let later = begin + 20 * SECOND + i64::try_from(member).expect("few") * SECOND;
                 let kin = Kin::Rerun(original.clone());
-                instances.push(self.instance(number, member, later, kin, &mut chance));
+                instances.push(self.instance(number, member, later, &kin, &mut chance));
             }
         } else if !plain && chance.below(12) == 0 {
             let kin = Kin::Child(original);
-            instances.push(self.instance(number, 1, begin + 1_500, kin, &mut chance));
+            instances.push(self.instance(number, 1, begin + 1_500, &kin, &mut chance));
         }
         let mut order: Vec<_> = (instances.iter().enumerate())
             .flat_map(|(at, instance)| (0..instance.events.len()).map(move |event| (at, event)))
@@ -157,7 +157,7 @@ impl Teller {
         family: u64,
         member: usize,
         begin: Time,
-        kin: Kin,
+        kin: &Kin,
         chance: &mut Chance,
     ) -> Instance {
         let id = format!(
@@ -182,14 +182,14 @@ impl Teller {
             && !self.style.toggled
             && !self.style.posts
             && writer.chance.below(14) == 0;
-        writer.attempt(begin, 0..steps, "Created", &kin, !again);
+        writer.attempt(begin, 0..steps, "Created", kin, !again);
         if again {
             let (from, word) = match writer.chance.below(3) {
                 0 => (steps / 2, "Started"),
                 _ => (0, "Created"),
             };
             let to = steps + i32::try_from(writer.chance.below(5)).expect("few") - 2;
-            writer.attempt(begin + 10 * SECOND, from..to.max(from), word, &kin, false);
+            writer.attempt(begin + 10 * SECOND, from..to.max(from), word, kin, false);
         }
         Instance {
             events: writer.events,

@@ -1,6 +1,7 @@
 //! Apps beside each other: one that pushes all it can, and one that hardly says anything.
 
 use std::{
+    io::Write as _,
     net::SocketAddr,
     time::{Duration, Instant},
 };
@@ -13,9 +14,9 @@ use crate::support::{
 const STREAMS: usize = 50;
 /// Chunks of the quiet app that are timed.
 const SAMPLES: i32 = 200;
-/// What the quiet app may wait for an ack in any case, at p99. Without optimisation a batch takes
-/// several times as long.
-const PATIENCE: Duration = Duration::from_millis(if cfg!(debug_assertions) { 1_000 } else { 250 });
+/// What the quiet app may wait for an ack in any case, at p99. Without optimisation everything takes
+/// many times as long, with many tests at once too; behind the busy one it would wait for 10 s.
+const PATIENCE: Duration = Duration::from_millis(if cfg!(debug_assertions) { 3_000 } else { 250 });
 
 /// The time from a chunk to its ack, one after the other with pauses: median and p99.
 async fn latency(address: SocketAddr, instance: &str) -> (Duration, Duration) {
@@ -44,9 +45,11 @@ async fn a_quiet_app_is_acknowledged_in_time_while_another_pushes_all_it_can() {
     let before = load.acked();
     let beside = latency(program.address, "beside").await;
     let pushed = load.acked() - before;
-    eprintln!("alone {alone:?}, beside {beside:?}, {pushed} chunks of the busy app meanwhile");
+    let numbers =
+        format!("alone {alone:?}, beside {beside:?}, {pushed} chunks of the busy app meanwhile");
+    drop(writeln!(std::io::stderr(), "{numbers}"));
     let bound = PATIENCE.max(alone.1 * 5);
-    assert!(beside.1 <= bound, "{beside:?}, alone {alone:?}");
+    assert!(beside.1 <= bound, "{numbers}");
     assert!(pushed > STREAMS as u64, "nobody pushed");
     load.finish().await;
     assert_eq!(program.terminate().await, Some(0));

@@ -130,7 +130,7 @@ async fn settled_waits_for_whatever_was_there_before() {
         submit(&intake, &app("a"), "one"),
         submit(&intake, &app("b"), "two"),
     ];
-    let settled = intake.settled("i", PATIENCE * 100);
+    let answer = intake.settled("i", PATIENCE * 100);
     let lane = async {
         tokio::time::sleep(PATIENCE).await;
         // comes later, and need not be waited for
@@ -144,14 +144,14 @@ async fn settled_waits_for_whatever_was_there_before() {
         let order: [&[u8]; 4] = [b"one", b"two", b"", b"three"];
         assert_eq!(names, order.map(|name| Some(name.to_vec())));
     };
-    let (settled, ()) = tokio::join!(settled, lane);
+    let (settled, ()) = tokio::join!(answer, lane);
     assert_eq!(settled, Ok(()));
-    let late = intake.settled("i", PATIENCE).await;
-    assert_eq!(late, Err(Unsettled), "nobody reads");
+    let unread = intake.settled("i", PATIENCE).await;
+    assert_eq!(unread, Err(Unsettled));
 }
 
 #[tokio::test(start_paused = true)]
-async fn batches_are_short_while_apps_share_a_lane_and_a_second_after() {
+async fn batches_are_short_while_apps_share_a_lane_and_a_while_after() {
     let (intake, mut inbox) = open();
     let (busy, quiet) = (app("busy"), app("quiet"));
     for _ in 0..3 {

@@ -100,6 +100,6 @@ proptest! {
             }
         }
         prop_assert!(waiting.is_empty());
-        prop_assert!(turns.queues.is_empty() && turns.turns.is_empty() && turns.len == 0);
+        prop_assert!(turns.queues.is_empty() && turns.keys.is_empty() && turns.len == 0);
     }
 }
