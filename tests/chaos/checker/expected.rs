@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use super::{
     super::load::{End, Source, Start, Step, Time, What},
-    row::{Flow, StepRow},
+    row::{Flow, Payload, StepRow},
 };
 
 /// What the tables hold of one instance.
@@ -116,7 +116,6 @@ fn flow(
     start: Option<&Start>,
     end: Option<&End>,
 ) -> Flow {
-    let bytes = |bytes: &bytes::Bytes| bytes.to_vec();
     let mut row = Flow::of(instance, source);
     row.at = at;
     row.name = end.and_then(|end| end.flow.clone());
@@ -126,14 +125,14 @@ fn flow(
         row.status = Some(start.status.to_owned());
         row.parent = start.parent.as_ref().map(|(id, _)| id.clone());
         row.caller = start.parent.as_ref().map(|(_, flow)| flow.clone());
-        row.misc = start.misc.as_ref().map(bytes);
+        row.misc = start.misc.as_ref().map(Payload::from);
         row.original.clone_from(&start.original);
-        row.input = Some(bytes(&start.input));
+        row.input = Some(Payload::from(&start.input));
     }
     if let Some(end) = end {
         row.ended_at = Some(end.ended_at);
         row.status = Some(end.status.to_owned());
-        row.output = Some(bytes(&end.output));
+        row.output = Some(Payload::from(&end.output));
         row.took = at.map(|at| milliseconds(end.ended_at - at));
     }
     row

@@ -1,5 +1,8 @@
 //! Rows as they are stored: every column, texts and bytes as they are, times in µs since 1970.
 
+use std::fmt::{self, Debug, Formatter};
+
+use bytes::Bytes;
 use tokio_postgres::{
     Row,
     types::{FromSql, Type},
@@ -22,10 +25,10 @@ pub(super) struct Flow {
     pub(super) status: Option<String>,
     pub(super) parent: Option<String>,
     pub(super) caller: Option<String>,
-    pub(super) misc: Option<Vec<u8>>,
+    pub(super) misc: Option<Payload>,
     pub(super) original: Option<String>,
-    pub(super) input: Option<Vec<u8>>,
-    pub(super) output: Option<Vec<u8>>,
+    pub(super) input: Option<Payload>,
+    pub(super) output: Option<Payload>,
     pub(super) reruns: Option<i32>,
 }
 
@@ -38,12 +41,28 @@ pub(super) struct StepRow {
     pub(super) status: Option<String>,
     pub(super) at: Option<Time>,
     pub(super) ended_at: Option<Time>,
-    pub(super) data: Option<Vec<u8>>,
+    pub(super) data: Option<Payload>,
     pub(super) flow: Option<String>,
     pub(super) subflow: Option<String>,
-    pub(super) misc: Option<Vec<u8>>,
+    pub(super) misc: Option<Payload>,
     pub(super) rerun: Option<bool>,
     pub(super) parent: Option<String>,
+}
+
+/// Bytes, shown as the text they mostly are.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Payload(Vec<u8>);
+
+impl Debug for Payload {
+    fn fmt(&self, words: &mut Formatter<'_>) -> fmt::Result {
+        write!(words, "{}", self.0.escape_ascii())
+    }
+}
+
+impl From<&Bytes> for Payload {
+    fn from(bytes: &Bytes) -> Self {
+        Self(bytes.to_vec())
+    }
 }
 
 /// The columns of [`Flow`], in its order.
@@ -93,10 +112,10 @@ impl Flow {
             status: row.get(9),
             parent: row.get(10),
             caller: row.get(11),
-            misc: row.get(12),
+            misc: payload(row, 12),
             original: row.get(13),
-            input: row.get(14),
-            output: row.get(15),
+            input: payload(row, 14),
+            output: payload(row, 15),
             reruns: row.get(16),
         }
     }
@@ -111,10 +130,10 @@ impl StepRow {
             status: Some(step.status.to_owned()),
             at: Some(step.at),
             ended_at: Some(step.ended_at),
-            data: Some(step.data.to_vec()),
+            data: Some(Payload::from(&step.data)),
             flow: Some(step.flow.clone()),
             subflow: Some(step.subflow.clone()),
-            misc: step.misc.as_ref().map(|misc| misc.to_vec()),
+            misc: step.misc.as_ref().map(Payload::from),
             rerun: Some(step.rerun),
             parent: step.parent.clone(),
         }
@@ -128,14 +147,18 @@ impl StepRow {
             status: row.get(3),
             at: time(row, 4),
             ended_at: time(row, 5),
-            data: row.get(6),
+            data: payload(row, 6),
             flow: row.get(7),
             subflow: row.get(8),
-            misc: row.get(9),
+            misc: payload(row, 9),
             rerun: row.get(10),
             parent: row.get(11),
         }
     }
+}
+
+fn payload(row: &Row, at: usize) -> Option<Payload> {
+    row.get::<_, Option<Vec<u8>>>(at).map(Payload)
 }
 
 fn time(row: &Row, at: usize) -> Option<Time> {
