@@ -10,7 +10,11 @@ select
   set_config('work_mem', greatest(pg_size_bytes(current_setting('work_mem')), 67108864) / 1024 || 'kB', false),
   set_config('temp_buffers', greatest(pg_size_bytes(current_setting('temp_buffers')), 33554432) / 8192 || '', false),
   set_config('jit', 'off', false),
-  set_config('idle_in_transaction_session_timeout', '0', false),
+  -- a lane that vanished in the middle of a transaction, behind a network that says nothing, must not hold its locks
+  set_config('idle_in_transaction_session_timeout', $2, false),
+  set_config('tcp_keepalives_idle', '5', false),
+  set_config('tcp_keepalives_interval', '3', false),
+  set_config('tcp_keepalives_count', '3', false),
   exists (select from pg_catalog.pg_extension where extname = 'citus') as citus,
   pg_catalog.pg_backend_pid() as pid,
   (select extract(epoch from backend_start)::double precision from pg_catalog.pg_stat_activity

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::support::{self, BIG, Load, Proxy, SMALL, Shape, eventually, serve, verify};
+use crate::support::{self, BIG, Load, Program, Proxy, SMALL, Shape, eventually, serve, verify};
 
 /// The database, a line to it, and its URL over that line.
 async fn line() -> (support::TestDatabase, Proxy, String) {
@@ -112,4 +112,37 @@ async fn a_line_that_falls_silent_in_the_middle_of_a_copy_is_given_up() {
     }
     verify(&client, &ledgers).await;
     service.stop().await.unwrap();
+}
+
+/// The same, and the service that could end the old session is gone as well.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_session_that_nobody_knows_any_more_does_not_keep_its_locks() {
+    let (database, proxy, url) = line().await;
+    let flags = ["--database-url", &url, "--statement-timeout", "2s"];
+    let mut program = Program::serve(&flags).await;
+    let load = Load::start(program.address, "u", 3, SMALL).await;
+    let client = database.client().await;
+    let caught = async || {
+        let caught = "select exists (select from pg_stat_activity where datname = current_database()
+            and wait_event = 'ClientRead' and backend_xid is not null and now() - state_change > '0.5 s')";
+        client
+            .query_one(caught, &[])
+            .await
+            .unwrap()
+            .get::<_, bool>(0)
+    };
+    eventually("transaction caught in the middle", async || {
+        proxy.hold_after(20_000);
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        caught().await
+    })
+    .await;
+    program.kill9();
+    let mut ledgers = load.ended().await;
+    let mut program = Program::serve(&flags).await;
+    for ledger in &mut ledgers {
+        ledger.resend(program.address).await;
+    }
+    verify(&client, &ledgers).await;
+    assert_eq!(program.terminate().await, Some(0));
 }

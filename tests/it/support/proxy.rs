@@ -17,10 +17,14 @@ enum Line {
     Slow(Duration),
     /// Closed once so many bytes more have gone to the server.
     CutAfter(usize),
-    /// Nothing passes and nothing is closed once so many bytes more have gone to the server.
+    /// Nothing passes and for long nothing is closed once so many bytes more have gone to the server.
     HoldAfter(usize),
     Cut,
 }
+
+/// How long keepalives take to find out that nobody is at the other end any more: those that lanes ask
+/// their database for.
+const KEEPALIVES: Duration = Duration::from_secs(14);
 
 /// A port that leads to another; ends when dropped. What is done to the line is done to the
 /// connections that are open; later ones are good.
@@ -133,7 +137,11 @@ async fn pass(
         if let Some(left) = &mut left {
             *left -= passed;
             match now {
-                Line::HoldAfter(_) if *left == 0 => std::future::pending().await,
+                // what keepalives would find out, which our end of the line answers
+                Line::HoldAfter(_) if *left == 0 => {
+                    tokio::time::sleep(KEEPALIVES).await;
+                    return Ok(());
+                }
                 _ if *left == 0 => return Ok(()),
                 _ => {}
             }
