@@ -14,8 +14,9 @@ use tokio::time::sleep;
 
 use crate::support::{Cluster, Load, SMALL, connect, eventually, serve, verify};
 
-/// Ingest goes on within this time after the promotion.
-const SOON: Duration = Duration::from_secs(5);
+/// Ingest goes on within this time after the promotion. Five seconds is the promise, to which a release is
+/// held; a debug build shares the machine with other tests.
+const SOON: Duration = Duration::from_secs(if cfg!(debug_assertions) { 15 } else { 5 });
 /// How long the database is away: long enough for every pause between two tries to be its longest.
 const OUTAGE: Duration = Duration::from_secs(4);
 
