@@ -18,6 +18,7 @@ mod rig;
 mod run;
 
 use std::{
+    io::Write as _,
     path::PathBuf,
     sync::atomic::{AtomicU32, Ordering},
     time::Duration,
@@ -75,6 +76,14 @@ async fn survives(parts: Parts, faults: &[Fault]) {
     let plan = plan();
     let mut chance = Chance(plan.seed);
     let mut rig = Rig::start(place.clone(), &parts).await.unwrap();
+    if let (true, Err(words)) = (parts.spool_disk.is_some(), &rig.disk) {
+        // as in a container without the right to mount: the server is killed, and that is all
+        let said = writeln!(
+            std::io::stderr(),
+            "no disk of its own for the spool ({words}): it is not filled, and power is not cut"
+        );
+        drop(said);
+    }
     let load = Load::start(rig.server.address, &plan);
     let mut outcome = Outcome::default();
     for fault in faults {
