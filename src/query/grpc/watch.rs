@@ -1,6 +1,6 @@
 //! Instances as they change.
 
-use std::{collections::VecDeque, sync::Arc};
+use std::{collections::VecDeque, sync::Arc, time::Duration};
 
 use futures_util::{Stream, stream};
 
@@ -11,11 +11,14 @@ use crate::{
         Filter, History,
         watch::{Change, Changes},
     },
-    status::Status,
+    status::{Code, Status},
 };
 
 /// Instances read at once.
 const AT_ONCE: usize = 1_000;
+
+/// The pause before rows are read again that a database which is away did not give.
+const AGAIN: Duration = Duration::from_millis(500);
 
 /// What changes from now on, as far as it passes `filter`. Rows are read when the client takes the
 /// response: one that is slow is told less often, and of the rows as they are then.
@@ -61,8 +64,17 @@ impl Watcher {
                 let rest = self.named.len().saturating_sub(AT_ONCE);
                 let named = self.named.split_off(rest);
                 let ids: Vec<&str> = named.iter().map(|id| &**id).collect();
-                let found = self.history.instances_of(&ids, &self.filter).await?;
-                self.found = found.into_iter().map(answer::instance).collect();
+                match self.history.instances_of(&ids, &self.filter).await {
+                    Ok(found) => self.found = found.into_iter().map(answer::instance).collect(),
+                    // They are read when the database is back.
+                    Err(error) if error.status().code == Code::Unavailable => {
+                        self.named.extend(named);
+                        if self.changes.ended_within(AGAIN).await {
+                            return Err(ended());
+                        }
+                    }
+                    Err(error) => return Err(error.into()),
+                }
                 continue;
             }
             match self.changes.next().await {
@@ -73,11 +85,12 @@ impl Watcher {
                         resync: true,
                     });
                 }
-                Change::End => {
-                    let again = "the server is stopping; watch again, another one answers";
-                    return Err(Status::unavailable(again).into());
-                }
+                Change::End => return Err(ended()),
             }
         }
     }
+}
+
+fn ended() -> tonic::Status {
+    Status::unavailable("the server is stopping; watch again, another one answers").into()
 }

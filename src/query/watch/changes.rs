@@ -10,7 +10,7 @@ use tokio::{
         },
         watch,
     },
-    time::{Instant, sleep_until},
+    time::{Instant, sleep_until, timeout},
 };
 use tokio_util::sync::CancellationToken;
 
@@ -52,6 +52,11 @@ impl Changes {
             due: None,
             resync_from: None,
         }
+    }
+
+    /// Whether the end of changes comes within `time`, which is waited for.
+    pub async fn ended_within(&self, time: Duration) -> bool {
+        timeout(time, self.stopping.cancelled()).await.is_ok()
     }
 
     /// Waits for the next change. [`Change::End`] is the last. Cancel safe: what was gathered is
