@@ -80,7 +80,8 @@ func (s *Server) Restart() {
 		s.t.Fatal(err)
 	}
 	defer log.Close()
-	own := []string{"serve", "--listen", s.address, "--admin-listen", s.admin, "--data-dir", s.dataDir()}
+	// rows are looked for as soon as they are acknowledged: a busy machine must not make a detour of them
+	own := []string{"serve", "--listen", s.address, "--admin-listen", s.admin, "--data-dir", s.dataDir(), "--spool-after", "1m"}
 	s.process = exec.Command(s.program, append(own, s.flags...)...)
 	s.process.Dir, s.process.Env, s.process.Stderr = s.root, environment(), log
 	if err := start(s.process); err != nil {
