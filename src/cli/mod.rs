@@ -16,6 +16,7 @@ pub mod flogo;
 pub mod fresh;
 pub mod history;
 pub mod instances;
+pub mod load;
 pub mod migrate;
 pub mod output;
 pub mod pending;
@@ -98,6 +99,7 @@ commands! {
     Tail => tail,
     Rerun => rerun,
     Record => record,
+    Load => load,
     Spool => spool,
     Completions => completions,
 }

@@ -103,6 +103,7 @@ const CRATES: &[(&str, &[&str])] = &[
             "ingest/owners.rs",
             "ingest/skipped.rs",
             "ingest/sweep.rs",
+            "cli/load/",
             "control/listen.rs",
             "control/store.rs",
             "control/error.rs",
