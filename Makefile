@@ -65,9 +65,9 @@ chaos: ## Break it under load, then check every event (DURATION=60s SEED=n SCENA
 	$(CARGO) test --release --locked --test chaos -- run $(CHAOS_ARGS)
 
 .PHONY: bench
-bench: ## Measure the way in against raw COPY, both in one run
+bench: ## Measure against raw COPY, both in one run; writes bench/RESULTS.md (about 15 minutes)
 	@scripts/setup build test-postgresql
-	$(CARGO) bench --locked --bench ingest
+	$(CARGO) bench --locked --bench limit
 
 .PHONY: bench-query
 bench-query: ## Measure pages of a million instances, every filter

@@ -1,10 +1,7 @@
 //! What the benches have in common: a server in this process, over the embedded PostgreSQL with its
 //! durable defaults, and numbers from the environment.
 
-#![expect(
-    clippy::disallowed_methods,
-    reason = "a bench has no configuration but some variables"
-)]
+mod number;
 
 use std::{fs::Permissions, os::unix::fs::PermissionsExt as _};
 
@@ -13,6 +10,8 @@ use flowtrail::{
     app::{self, Running},
     config::Config,
 };
+
+pub(crate) use number::number;
 
 #[derive(clap::Parser)]
 struct Options {
@@ -39,12 +38,4 @@ pub(crate) async fn with_server(
     let measured = measure(&service).await;
     service.stop().await?;
     measured
-}
-
-/// The number in the environment variable `name`.
-pub(crate) fn number(name: &str, default: usize) -> usize {
-    std::env::var(name)
-        .ok()
-        .and_then(|text| text.parse().ok())
-        .unwrap_or(default)
 }

@@ -151,7 +151,7 @@ impl Stream {
         };
         // A stream that broke ends the sending half.
         let done = tokio::try_join!(sending, receiving);
-        tally.made(&chunks.flows);
+        tally.made(&chunks.events.flows);
         done.map(|_| ())
     }
 }
@@ -209,20 +209,18 @@ fn count(tally: &mut Tally, ack: &Ack) {
 
 /// Events put together into chunks.
 struct Chunks {
-    flows: Flows,
+    events: Events,
     terms: Terms,
     chunk_bytes: usize,
-    encoder: Encoder,
     random: fastrand::Rng,
 }
 
 impl Chunks {
     fn new(flows: Flows, terms: Terms, chunk_bytes: usize) -> Self {
         Self {
-            flows,
+            events: Events::new(flows),
             terms,
             chunk_bytes,
-            encoder: Encoder::default(),
             random: fastrand::Rng::new(),
         }
     }
@@ -230,13 +228,15 @@ impl Chunks {
     /// The events of the next chunk; none when the run is over.
     fn next(&mut self, run: &Run) -> Option<Vec<Bytes>> {
         let most = run.take(self.terms.chunk_events);
-        let largest = self.flows.largest();
+        let largest = self.events.flows.largest();
         let mut events = Vec::with_capacity(usize::try_from(most).unwrap_or_default());
         let mut bytes = 0;
         while (events.len() as u64) < most
             && (events.is_empty() || bytes + largest < self.chunk_bytes)
         {
-            let event = self.encoder.event(&self.flows.next());
+            let Some(event) = self.events.next() else {
+                break;
+            };
             bytes += event.len() + AROUND_EVENT;
             events.push(event);
         }
@@ -249,9 +249,34 @@ impl Chunks {
     }
 }
 
+/// The events of flows as they are in a chunk, encoded one by one and without end.
+#[derive(Debug)]
+pub struct Events {
+    flows: Flows,
+    encoder: Encoder,
+}
+
+impl Events {
+    /// The events of `flows`.
+    pub fn new(flows: Flows) -> Self {
+        Self {
+            flows,
+            encoder: Encoder::default(),
+        }
+    }
+}
+
+impl Iterator for Events {
+    type Item = Bytes;
+
+    fn next(&mut self) -> Option<Bytes> {
+        Some(self.encoder.event(&self.flows.next()))
+    }
+}
+
 /// Makes events of the protocol; keeps its memory from one to the next.
-#[derive(Default)]
-pub(super) struct Encoder {
+#[derive(Debug, Default)]
+struct Encoder {
     body: BytesMut,
     event: BytesMut,
     step: Event,
@@ -262,7 +287,7 @@ const PORTION: usize = 256 << 10;
 
 impl Encoder {
     /// The encoded event.
-    pub(super) fn event(&mut self, occurrence: &Occurrence<'_>) -> Bytes {
+    fn event(&mut self, occurrence: &Occurrence<'_>) -> Bytes {
         match occurrence.what {
             What::Step(_) => self.fill_step(occurrence),
             What::Started => self.step.kind = Some(started(occurrence)),

@@ -35,6 +35,7 @@ use super::{Usage, client::ServerOptions, output::Output};
 use crate::{config, pg::Connector};
 
 pub use flows::{Cast, Flows, Shape};
+pub use grpc::Events;
 
 /// Events that are sent when neither a number nor a time is given.
 const EVENTS: u64 = 1_000_000;

@@ -23,6 +23,8 @@ mod kept;
 mod place;
 mod server;
 
+use std::path::Path;
+
 use tracing::info;
 
 pub use binaries::{Binaries, Missing};
@@ -89,6 +91,12 @@ impl Embedded {
     #[must_use]
     pub fn connector(&self) -> Connector {
         self.connector.clone()
+    }
+
+    /// The directory of its socket, the only way to it.
+    #[must_use]
+    pub fn socket_directory(&self) -> &Path {
+        self.place.socket_directory()
     }
 
     /// Whether the server was already running.

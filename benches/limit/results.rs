@@ -1,0 +1,143 @@
+//! What is written down.
+
+use std::fmt::Write as _;
+
+use crate::{
+    copy::Way,
+    rates::Rounds,
+    reading::{Reading, Times},
+    rig::Report,
+};
+
+/// Everything that was measured.
+pub(crate) struct Results {
+    pub(crate) machine: String,
+    pub(crate) pairs: usize,
+    pub(crate) rows: usize,
+    pub(crate) way: Way,
+    pub(crate) ways: Vec<(Way, f64)>,
+    pub(crate) sides: Vec<Side>,
+    pub(crate) cpu: Rounds,
+    pub(crate) steps_cpu: Rounds,
+    pub(crate) memory: Rounds,
+    pub(crate) half: Latency,
+    pub(crate) presence: [Side; 2],
+    pub(crate) reading: Reading,
+    pub(crate) instances: i64,
+}
+
+/// Rates of one side, and what part of the limit they are.
+pub(crate) struct Side {
+    name: String,
+    rates: Rounds,
+    ratios: Option<Rounds>,
+}
+
+/// Times to the ack, in ms.
+pub(crate) struct Latency {
+    rate: f64,
+    p50: f64,
+    p99: f64,
+    most: f64,
+}
+
+impl Latency {
+    pub(crate) fn of(report: &Report) -> anyhow::Result<Self> {
+        Ok(Self {
+            rate: report.figure("events_per_second")?,
+            p50: report.figure("ack_p50_ms")?,
+            p99: report.figure("ack_p99_ms")?,
+            most: report.figure("ack_max_ms")?,
+        })
+    }
+}
+
+impl Side {
+    /// What others are compared with.
+    pub(crate) fn limit(name: &str, rates: &Rounds) -> Self {
+        Self {
+            name: name.to_owned(),
+            rates: rates.clone(),
+            ratios: None,
+        }
+    }
+
+    /// Compared, round by round, with `limit`.
+    pub(crate) fn new(name: &str, rates: &Rounds, limit: &Rounds) -> Self {
+        Self {
+            name: name.to_owned(),
+            rates: rates.clone(),
+            ratios: Some(rates.ratios(limit)),
+        }
+    }
+
+    fn line(&self) -> String {
+        let ratio = self.ratios.as_ref();
+        let ratio = ratio.map_or_else(|| "1".to_owned(), |ratios| ratios.show(2));
+        format!("| {} | {} | {ratio} |\n", self.name, self.rates.show(0))
+    }
+}
+
+impl Results {
+    pub(crate) fn text(&self) -> String {
+        self.write().unwrap_or_default()
+    }
+
+    fn write(&self) -> Result<String, std::fmt::Error> {
+        let mut text = String::from(
+            "# Results of `make bench`\n\nThe numbers of one run on one machine; client, server and PostgreSQL share its cores.\n\n",
+        );
+        writeln!(text, "{}", self.machine)?;
+        let Way { connections, batch } = self.way;
+        writeln!(
+            text,
+            "## Rates\n\nRows or events a second and the part of the limit: medians of {} rounds of each side in turn (least to \
+             most).\nThe limit is raw COPY of the same steps, encoded beforehand, over {connections} connections in transactions \
+             of {batch} rows.\n{} rows a round, fewer where they are larger.\n\n| | events/s | of the limit |\n| --- | ---: | ---: |",
+            self.pairs, self.rows
+        )?;
+        for side in &self.sides {
+            text.push_str(&side.line());
+        }
+        writeln!(
+            text,
+            "\nThe server took {} µs of CPU for an event of whole flows, {} for steps alone, and held at most {} MB.\n",
+            self.cpu.show(2),
+            self.steps_cpu.show(2),
+            self.memory.spread()[2]
+        )?;
+        let Latency {
+            rate,
+            p50,
+            p99,
+            most,
+        } = &self.half;
+        writeln!(
+            text,
+            "## Time to the ack\n\nAt half the rate of whole flows, {rate:.0} events/s: {p50:.1} ms in the median, {p99:.1} ms at p99, {most:.0} ms at most.\n",
+        )?;
+        text.push_str(
+            "## Beside a large table\n\n| | events/s | of empty tables |\n| --- | ---: | ---: |\n",
+        );
+        for side in &self.presence {
+            text.push_str(&side.line());
+        }
+        writeln!(
+            text,
+            "\n## Reading\n\nAmong {} instances, over gRPC, in ms.\n\n| | p50 | p99 |\n| --- | ---: | ---: |",
+            self.instances
+        )?;
+        for (name, Times { p50, p99 }) in [
+            ("page of 50, by app, flow and status", &self.reading.page),
+            ("all steps of an instance with 1,000", &self.reading.steps),
+            ("its snapshot", &self.reading.snapshot),
+        ] {
+            writeln!(text, "| {name} | {p50:.1} | {p99:.1} |")?;
+        }
+        text.push_str("\n## Ways of raw COPY\n\nMedians of three rounds.\n\n| connections | rows a transaction | rows/s |\n| ---: | ---: | ---: |\n");
+        for (Way { connections, batch }, rate) in &self.ways {
+            writeln!(text, "| {connections} | {batch} | {rate:.0} |")?;
+        }
+        Ok(text)
+    }
+}
