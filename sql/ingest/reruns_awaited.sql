@@ -1,4 +1,4 @@
--- ingest/reruns_awaited: which staged instances are originals of reruns that were noted before them
+-- ingest/reruns_awaited: which of these instances are originals of reruns that were noted before them
 select distinct r.original
 from flowtrail.reruns r
-join pg_temp.stage_flows s on s.flowinstanceid = r.original
+where r.original = any ($1)

@@ -13,7 +13,7 @@ pub fn row(buffer: &mut Vec<u8>, columns: i16) {
     buffer.extend_from_slice(&columns.to_be_bytes());
 }
 
-/// A `text` or `bytea` column.
+/// A `text` or `bytea` column, or one of another type in its binary form.
 ///
 /// # Panics
 /// When it has 2 GiB or more; the edge takes far smaller events only.

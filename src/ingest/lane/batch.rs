@@ -122,22 +122,39 @@ impl Batch {
         slices(self.parts.iter().map(|part| &part.steps), range)
     }
 
-    /// Encoded starts and ends of a [`Batch::flow_range`], a slice for each part.
-    pub fn flow_slices(&self, range: Range<usize>) -> impl Iterator<Item = Bytes> {
-        slices(self.parts.iter().map(|part| &part.flows), range)
+    /// Encoded starts and ends, by their numbers in rising order; those that follow each other in a
+    /// part are one slice.
+    pub fn flow_slices(&self, mut numbers: &[usize]) -> Vec<Bytes> {
+        let mut slices = Vec::new();
+        let mut first = 0;
+        for part in &self.parts {
+            let rows = &part.flows;
+            let behind = first + rows.marks.len();
+            let (own, others) = numbers.split_at(numbers.partition_point(|n| *n < behind));
+            for run in own.chunk_by(|one, next| one + 1 == *next) {
+                let begin = rows.begin(run[0] - first);
+                let end = rows.begin(run[0] - first + run.len());
+                slices.push(rows.bytes.slice(begin..end));
+            }
+            (numbers, first) = (others, behind);
+        }
+        slices
+    }
+
+    /// The starts and ends of a [`Batch::flow_range`], one by one, each with the rows it is among.
+    pub fn flow_rows(&self, range: Range<usize>) -> impl Iterator<Item = (&Rows, &[u8])> {
+        rows(self.parts.iter().map(|part| &part.flows), range)
     }
 
     /// The instances that rows happened to, each once.
     pub fn instances(&self, rows: &Range<usize>) -> Vec<&str> {
-        let steps = encoded(
-            self.parts.iter().map(|part| &part.steps),
-            self.step_range(rows),
-        );
-        let flows = encoded(
-            self.parts.iter().map(|part| &part.flows),
-            self.flow_range(rows),
-        );
-        let instances: HashSet<_> = steps.chain(flows).map(row::instance).collect();
+        let steps = self.parts.iter().map(|part| &part.steps);
+        let steps = self::rows(steps, self.step_range(rows));
+        let flows = self.flow_rows(self.flow_range(rows));
+        let instances: HashSet<_> = steps
+            .chain(flows)
+            .map(|(_, encoded)| row::instance(encoded))
+            .collect();
         instances.into_iter().collect()
     }
 
@@ -285,11 +302,14 @@ fn slices<'a>(
         .map(|(rows, own)| rows.bytes.slice(rows.begin(own.start)..rows.begin(own.end)))
 }
 
-fn encoded<'a>(
+fn rows<'a>(
     rows: impl Iterator<Item = &'a Rows>,
     range: Range<usize>,
-) -> impl Iterator<Item = &'a [u8]> {
-    overlaps(rows, range).flat_map(|(rows, own)| rows.iter().skip(own.start).take(own.len()))
+) -> impl Iterator<Item = (&'a Rows, &'a [u8])> {
+    overlaps(rows, range).flat_map(|(rows, own)| {
+        let own = rows.iter().skip(own.start).take(own.len());
+        own.map(move |row| (rows, row))
+    })
 }
 
 impl Rows {

@@ -28,14 +28,14 @@ pub struct Session {
     pub(super) client: Client,
     /// Triggers and conflicts look different through Citus: always write the staged way.
     pub(super) citus: bool,
-    pub(super) cuts_any: Statement,
+    pub(super) marks_any: Statement,
     pub(super) steps_copy: Statement,
     pub(super) steps_stage: Statement,
+    pub(super) flows_copy: Statement,
     pub(super) flows_stage: Statement,
     pub(super) flows_first: Statement,
     pub(super) flows_merge: Statement,
     pub(super) flows_shadowed: Statement,
-    pub(super) reruns_awaited: Statement,
     /// What stands for it in the database, where the role may know.
     pub(super) backend: Option<Backend>,
     warned: Arc<AtomicBool>,
@@ -120,14 +120,14 @@ impl Session {
         }
         let prepare = |sql| client.prepare(sql);
         Ok(Self {
-            cuts_any: prepare(include_str!("../../../sql/ingest/cuts_any.sql")).await?,
+            marks_any: prepare(include_str!("../../../sql/ingest/marks_any.sql")).await?,
             steps_copy: prepare(include_str!("../../../sql/ingest/steps_copy.sql")).await?,
             steps_stage: prepare(include_str!("../../../sql/ingest/steps_stage.sql")).await?,
+            flows_copy: prepare(include_str!("../../../sql/ingest/flows_copy.sql")).await?,
             flows_stage: prepare(include_str!("../../../sql/ingest/flows_stage.sql")).await?,
             flows_first: prepare(include_str!("../../../sql/ingest/flows_first.sql")).await?,
             flows_merge: prepare(include_str!("../../../sql/ingest/flows_merge.sql")).await?,
             flows_shadowed: prepare(include_str!("../../../sql/ingest/flows_shadowed.sql")).await?,
-            reruns_awaited: prepare(include_str!("../../../sql/ingest/reruns_awaited.sql")).await?,
             citus,
             backend,
             warned,

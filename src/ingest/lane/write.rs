@@ -2,7 +2,8 @@
 //!
 //! Steps go the optimistic way, COPY straight into `steps`, or the staged way, COPY into a
 //! temporary table and from there what is new or later. The staged way is taken where records may
-//! be there already, and where a rerun has cut an instance. Starts and ends are always staged.
+//! be there already, and where a rerun has cut an instance. So do instances that begin in the batch,
+//! folded into rows of `flowstate`; all other starts and ends are staged.
 
 use std::ops::Range;
 
@@ -34,11 +35,14 @@ pub struct Written {
     pub conflicts: bool,
 }
 
-/// Instances among the rows that reruns have cut or that were deleted.
+/// What was noted of instances among the rows before: nearly always nothing.
 #[derive(Default)]
-struct Cuts {
-    instances: Vec<String>,
+struct Marks {
+    /// Those that reruns have cut or that were deleted.
+    cut: Vec<String>,
     deleted: bool,
+    /// Those whose reruns were stored before them.
+    awaited: Vec<String>,
 }
 
 /// Writes `rows` of `batch` and commits.
@@ -55,51 +59,62 @@ pub async fn write(
     let client = &session.client;
     let ((), any) = try_join!(
         client.batch_execute("begin"),
-        client.query_one(&session.cuts_any, &[])
+        client.query_one(&session.marks_any, &[])
     )?;
-    let cuts = if any.get(0) {
-        cuts(session, batch, rows).await?
-    } else {
-        Cuts::default()
-    };
+    let marks = marks(session, batch, rows, any.get("cuts"), any.get("reruns")).await?;
+    let optimistic = way == Way::Optimistic && !session.citus && marks.cut.is_empty();
 
     let mut written = Written::default();
     let steps = batch.step_range(rows);
     if !steps.is_empty() {
-        if way == Way::Optimistic && !session.citus && cuts.instances.is_empty() {
+        if optimistic {
             copy_in(client, &session.steps_copy, batch.step_slices(steps)).await?;
         } else {
-            stage_steps(session, batch, steps, &cuts, &mut written).await?;
+            stage_steps(session, batch, steps, &marks, &mut written).await?;
         }
     }
     let flows = batch.flow_range(rows);
     if !flows.is_empty() {
-        stage_flows(session, batch, flows, &cuts, &mut written).await?;
+        write_flows(session, batch, flows, optimistic, &marks, &mut written).await?;
     }
     session.commit().await?;
     Ok(written)
 }
 
-async fn cuts(session: &Session, batch: &Batch, rows: &Range<usize>) -> Result<Cuts, Failure> {
+async fn marks(
+    session: &Session,
+    batch: &Batch,
+    rows: &Range<usize>,
+    any_cut: bool,
+    any_rerun: bool,
+) -> Result<Marks, Failure> {
+    let mut marks = Marks::default();
+    if !any_cut && !any_rerun {
+        return Ok(marks);
+    }
     let instances = batch.instances(rows);
-    let found = session
-        .client
-        .query_typed(
-            include_str!("../../../sql/ingest/cuts_of.sql"),
-            &[(&instances, Type::TEXT_ARRAY)],
-        )
-        .await?;
-    let deleted = found.iter().any(|row| row.get("deleted"));
-    let mut instances = texts(&found);
-    instances.dedup();
-    Ok(Cuts { instances, deleted })
+    let ask = async |sql| {
+        let instances = [(&instances as _, Type::TEXT_ARRAY)];
+        session.client.query_typed(sql, &instances).await
+    };
+    if any_cut {
+        let found = ask(include_str!("../../../sql/ingest/cuts_of.sql")).await?;
+        marks.deleted = found.iter().any(|row| row.get("deleted"));
+        marks.cut = texts(&found);
+        marks.cut.dedup();
+    }
+    if any_rerun {
+        let awaited = include_str!("../../../sql/ingest/reruns_awaited.sql");
+        marks.awaited = texts(&ask(awaited).await?);
+    }
+    Ok(marks)
 }
 
 async fn stage_steps(
     session: &Session,
     batch: &Batch,
     range: Range<usize>,
-    cuts: &Cuts,
+    marks: &Marks,
     written: &mut Written,
 ) -> Result<(), Failure> {
     let client = &session.client;
@@ -109,10 +124,10 @@ async fn stage_steps(
         batch.step_slices(range.clone()),
     )
     .await?;
-    if !cuts.instances.is_empty() {
+    if !marks.cut.is_empty() {
         let place = include_str!("../../../sql/ingest/steps_place.sql");
         client
-            .query_typed(place, &[(&cuts.instances, Type::TEXT_ARRAY)])
+            .query_typed(place, &[(&marks.cut, Type::TEXT_ARRAY)])
             .await?;
     }
     let rows = client
@@ -145,25 +160,48 @@ async fn stage_steps(
     Ok(())
 }
 
-async fn stage_flows(
+async fn write_flows(
     session: &Session,
     batch: &Batch,
     range: Range<usize>,
-    cuts: &Cuts,
+    optimistic: bool,
+    marks: &Marks,
     written: &mut Written,
 ) -> Result<(), Failure> {
     let client = &session.client;
-    copy_in(
-        client,
-        &session.flows_stage,
-        batch.flow_slices(range.clone()),
-    )
-    .await?;
+    let mut staged = Vec::new();
+    if optimistic {
+        let folded = batch.fold(range);
+        if !folded.rows.is_empty() {
+            copy_in(client, &session.flows_copy, folded.rows.into_iter()).await?;
+        }
+        staged = folded.rest;
+    } else {
+        staged.extend(range);
+    }
+    let reruns = batch.reruns() && !staged.is_empty();
+    if !staged.is_empty() {
+        stage_flows(session, batch, &staged, marks, written).await?;
+    }
+    Ok(super::reruns::count(client, marks.awaited.clone(), reruns).await?)
+}
+
+/// Stages and merges these starts and ends.
+async fn stage_flows(
+    session: &Session,
+    batch: &Batch,
+    numbers: &[usize],
+    marks: &Marks,
+    written: &mut Written,
+) -> Result<(), Failure> {
+    let client = &session.client;
+    let slices = batch.flow_slices(numbers);
+    copy_in(client, &session.flows_stage, slices.into_iter()).await?;
     let first: i32 = client
         .query_one(&session.flows_first, &[])
         .await?
         .get("first");
-    let mut fates = vec![Fate::Superseded; range.len()];
+    let mut fates = vec![Fate::Superseded; numbers.len()];
     let position = |ord: i32| number(ord, first, 0);
 
     if batch.complete_only() {
@@ -172,17 +210,16 @@ async fn stage_flows(
             fates[position(row.get("ord"))] = Fate::Skipped;
         }
     }
-    if cuts.deleted {
+    if marks.deleted {
         let deleted = include_str!("../../../sql/ingest/flows_deleted.sql");
         client
-            .query_typed(deleted, &[(&cuts.instances, Type::TEXT_ARRAY)])
+            .query_typed(deleted, &[(&marks.cut, Type::TEXT_ARRAY)])
             .await?;
     }
 
-    let (merged, shadowed, awaited) = try_join!(
+    let (merged, shadowed) = try_join!(
         client.query(&session.flows_merge, &[]),
         client.query(&session.flows_shadowed, &[]),
-        client.query(&session.reruns_awaited, &[]),
     )?;
     let mut orphans = Vec::new();
     for row in &merged {
@@ -207,16 +244,12 @@ async fn stage_flows(
             fates[position(ord)] = Fate::Stored;
         }
     }
-    super::reruns::count(client, texts(&awaited), batch.reruns()).await?;
 
-    let numbered = fates
-        .into_iter()
-        .enumerate()
-        .filter(|(_, fate)| *fate != Fate::Stored);
-    let first_row = batch.first_flow() + range.start;
+    let first_row = batch.first_flow();
+    let others = numbers.iter().map(|number| first_row + number).zip(fates);
     written
         .fates
-        .extend(numbered.map(|(at, fate)| (first_row + at, fate)));
+        .extend(others.filter(|(_, fate)| *fate != Fate::Stored));
     Ok(())
 }
 
