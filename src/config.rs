@@ -1,9 +1,10 @@
 //! Every option of the server: a flag, an environment variable `FLOWTRAIL_...` and a default.
 //!
 //! The doc comments are the manual that `--help` prints. Nothing else in the program reads the
-//! environment.
+//! environment. Some defaults follow from the machine that it runs on ([`found`]).
 
 mod flogo;
+mod found;
 mod units;
 
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
@@ -71,7 +72,7 @@ impl Config {
             );
         }
         let least = 4 * ingest.max_chunk_bytes;
-        if ingest.queue_bytes < least {
+        if ingest.queue_bytes() < least {
             return Err(format!(
                 "--queue-bytes must be at least four times --max-chunk-bytes, {least} bytes"
             ));
@@ -169,12 +170,13 @@ pub struct Database {
     /// The config.json of an engines' flow-state service: what it says holds where no flag and no variable is given
     #[arg(long, value_name = "FILE", env = "FLOWTRAIL_FLOGO_CONFIG")]
     pub flogo_config: Option<PathBuf>,
-    /// Connections for queries and housekeeping, besides one for each lane, one for the toggles and one for what watchers are told
+    /// Connections for queries and housekeeping, besides one for each lane, one for the toggles and one for what watchers are told [default: two a core, 4 to 16]
     #[arg(
         long,
         value_name = "N",
         env = "FLOWTRAIL_POOL_SIZE",
-        default_value_t = 4
+        default_value_t = Database::default_pool_size(),
+        hide_default_value = true
     )]
     pub pool_size: usize,
     /// How long to wait for a connection, authentication included
@@ -183,6 +185,15 @@ pub struct Database {
     /// How long the server may work on one statement
     #[arg(long, value_name = "TIME", env = "FLOWTRAIL_STATEMENT_TIMEOUT", default_value = "30s", value_parser = duration)]
     pub statement_timeout: Duration,
+}
+
+impl Database {
+    /// Connections that a service with so many lanes opens: the pool, the lanes, the toggles'
+    /// listener, and the line to watchers.
+    #[must_use]
+    pub fn connections(&self, lanes: usize) -> usize {
+        self.pool_size + lanes + 2
+    }
 }
 
 /// The private PostgreSQL that runs when no database URL is given.
@@ -206,9 +217,9 @@ pub struct Embedded {
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Ingest")]
 pub struct Ingest {
-    /// Bytes of events held in memory at most, received and not yet durable
-    #[arg(long, value_name = "SIZE", env = "FLOWTRAIL_QUEUE_BYTES", default_value = "256MiB", value_parser = bytes)]
-    pub queue_bytes: usize,
+    /// Bytes of events held in memory at most, received and not yet durable [default: a sixteenth of memory, 64MiB to 1GiB, at most 128MiB on two cores]
+    #[arg(long, value_name = "SIZE", env = "FLOWTRAIL_QUEUE_BYTES", value_parser = bytes)]
+    pub queue_bytes: Option<usize>,
     /// Size of one chunk at most
     #[arg(long, value_name = "SIZE", env = "FLOWTRAIL_MAX_CHUNK_BYTES", default_value = "1MiB", value_parser = bytes)]
     pub max_chunk_bytes: usize,
@@ -223,8 +234,14 @@ pub struct Ingest {
         default_value_t = 256
     )]
     pub max_unanswered_chunks: usize,
-    /// Writers, each with a connection of its own
-    #[arg(long, value_name = "N", env = "FLOWTRAIL_LANES", default_value_t = 2)]
+    /// Writers, each with a connection of its own [default: one a core, 2 to 8]
+    #[arg(
+        long,
+        value_name = "N",
+        env = "FLOWTRAIL_LANES",
+        default_value_t = Ingest::default_lanes(),
+        hide_default_value = true
+    )]
     pub lanes: usize,
     /// Rows a transaction writes at most
     #[arg(

@@ -134,7 +134,7 @@ fn start(
         ingest,
         ..
     } = options;
-    let (intake, inboxes) = queue::queue(ingest.lanes, ingest.queue_bytes);
+    let (intake, inboxes) = queue::queue(ingest.lanes, ingest.queue_bytes());
     let budget = intake.budget();
     let mut registry = ops::metrics::registry();
     let metrics = ingest::metrics::Metrics::register(&mut registry, budget, Arc::clone(standing));

@@ -54,8 +54,7 @@ impl Origin {
             }
             state => anyhow::ensure!(state.usable(), "{state}"),
         }
-        let connections = config.database.pool_size + config.ingest.lanes + 2;
-        let connections = connections + usize::from(connector.lookout().is_some());
+        let connections = config.database.connections(config.ingest.lanes);
         report(pg::check(connector, connections).await?)?;
         let identity = migrate::identity(&client).await?;
         Ok(Self::Here(identity))

@@ -44,7 +44,7 @@ impl Base<'_> {
         let Self {
             config, lifecycle, ..
         } = self;
-        let (intake, lanes) = queue::queue(config.ingest.lanes, config.ingest.queue_bytes);
+        let (intake, lanes) = queue::queue(config.ingest.lanes, config.ingest.queue_bytes());
         let standing = Arc::new(Standing::new(config.ingest.lanes));
         let metrics =
             ingest::metrics::Metrics::register(registry, intake.budget(), Arc::clone(&standing));

@@ -7,12 +7,9 @@ use super::{
     output::{self, Output},
 };
 use crate::{
-    config::Database,
+    config::{Database, Ingest},
     pg::{self, Connector, Level},
 };
-
-/// Connections of one server besides its pool: two lanes and the toggles' listener.
-const BESIDES_THE_POOL: usize = 3;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -28,6 +25,16 @@ pub struct Args {
     /// The database to look at.
     #[command(flatten)]
     pub database: Database,
+    /// Writers that the service will have, for the connections it opens [default: one a core, 2 to 8]
+    #[arg(
+        long,
+        value_name = "N",
+        env = "FLOWTRAIL_LANES",
+        default_value_t = Ingest::default_lanes(),
+        hide_default_value = true,
+        help_heading = "Database"
+    )]
+    pub lanes: usize,
     /// Directory for certificates that stand inside --flogo-config
     #[arg(
         long,
@@ -53,7 +60,8 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
     let connector = Connector::configured(&args.database)?.ok_or_else(|| {
         Usage::error("no database to look at; give --database-url or --database-url-file")
     })?;
-    let findings = pg::check(&connector, args.database.pool_size + BESIDES_THE_POOL).await?;
+    let connections = args.database.connections(args.lanes);
+    let findings = pg::check(&connector, connections).await?;
     output::rows(args.output, &findings)?;
     let failures = findings
         .iter()

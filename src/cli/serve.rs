@@ -87,6 +87,9 @@ async fn asked(terminate: &mut Signal, interrupt: &mut Signal) {
     }
 }
 
+/// Where a default comes from that is not the same everywhere.
+const FOUND: &str = "found on this machine";
+
 /// The options as the command line was understood, each with where it comes from.
 fn print_config(args: &Args) -> anyhow::Result<()> {
     let (command, matches) = flogo::matches(std::env::args_os())?;
@@ -108,6 +111,7 @@ fn print_config(args: &Args) -> anyhow::Result<()> {
         let value = match matches.get_raw(id).and_then(|mut values| values.next()) {
             Some(_) if option.is_hide_env_values_set() => "(hidden)".into(),
             Some(value) => value.to_string_lossy(),
+            None if id == "queue_bytes" => args.config.ingest.queue_bytes().to_string().into(),
             None => "".into(),
         };
         let in_file = || from_file.iter().flatten().any(|(name, _)| *name == id);
@@ -115,6 +119,9 @@ fn print_config(args: &Args) -> anyhow::Result<()> {
             Some(ValueSource::CommandLine) => "command line",
             Some(ValueSource::EnvVariable) => "environment",
             Some(_) if in_file() => "--flogo-config",
+            // What help does not name, and what hangs on another option besides
+            Some(_) if option.is_hide_default_value_set() => FOUND,
+            None if id == "queue_bytes" => FOUND,
             Some(_) => "default",
             None => "not set",
         };

@@ -56,12 +56,13 @@ impl Finding {
 }
 
 /// Looks at the database behind `connector`: the server and its settings, the tables and what the
-/// role may do with them. `connections` is how many one `serve` will open. A database that cannot
-/// be reached is a finding too.
+/// role may do with them. `connections` is how many one `serve` will open, besides the one that
+/// watches over several servers. A database that cannot be reached is a finding too.
 ///
 /// # Errors
 /// [`Error::Statement`] or [`Error::Silent`] when an inquiry itself fails.
 pub async fn check(connector: &Connector, connections: usize) -> Result<Vec<Finding>, Error> {
+    let connections = connections + usize::from(connector.lookout().is_some());
     let begun = Instant::now();
     let client = match connector.connect("check", |_| ()).await {
         Ok(client) => client,

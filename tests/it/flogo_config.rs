@@ -121,7 +121,7 @@ async fn flags_and_variables_win_over_the_file() {
     has(&out, "FLOWTRAIL_EXPOSE_RECORDER=true  # --flogo-config");
     has(&out, "FLOWTRAIL_STREAMING_STEP=false  # --flogo-config");
     has(&out, "FLOWTRAIL_DATABASE_URL=(hidden)  # --flogo-config");
-    has(&out, "FLOWTRAIL_LANES=2  # default");
+    has(&out, "FLOWTRAIL_BATCH_ROWS=10000  # default");
     has(&out, "FLOWTRAIL_FLOGO_CONFIG=config.json  # command line");
 
     let out = printed(&config, &["--pool-size", "9", "--listen", "127.0.0.1:1"]).await;

@@ -2,7 +2,7 @@
 
 use std::{
     sync::{Arc, Mutex},
-    time::Duration,
+    time::{Duration, Instant, SystemTime},
 };
 
 use axum::body::{Body, to_bytes};
@@ -62,6 +62,33 @@ async fn metrics_are_open_metrics_with_the_build() {
     let version = env!("CARGO_PKG_VERSION");
     assert!(text.contains(&format!("flowtrail_build_info{{version=\"{version}\"}} 1")));
     assert!(text.ends_with("# EOF\n"));
+}
+
+#[tokio::test]
+async fn metrics_say_what_the_process_takes() {
+    let router = ops::metrics::routes(Arc::new(ops::metrics::registry()));
+    let read = async |name: &str| {
+        let (_, _, text) = answer(&router, "/metrics").await;
+        let named = |line: &str| line.strip_prefix(name)?.strip_prefix(' ')?.parse().ok();
+        let number: Option<f64> = text.lines().find_map(named);
+        number.unwrap_or_else(|| panic!("no {name} in {text}"))
+    };
+    let before = read("process_cpu_seconds_total").await;
+    let began = Instant::now();
+    // scraping is work too
+    while read("process_cpu_seconds_total").await <= before {
+        assert!(began.elapsed() < Duration::from_mins(1), "no time passes");
+    }
+    let resident = read("process_resident_memory_bytes").await;
+    assert!(resident > f64::from(1 << 20), "{resident}");
+    assert!(read("process_virtual_memory_bytes").await >= resident);
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    let age = now.expect("after 1970").as_secs_f64() - read("process_start_time_seconds").await;
+    // the machine's start is known to the second
+    assert!((-2.0..86_400.0).contains(&age), "{age} s old");
+    let limit = read("process_max_fds").await;
+    let open = read("process_open_fds").await;
+    assert!((3.0..=limit).contains(&open), "{open} of {limit}");
 }
 
 #[tokio::test]

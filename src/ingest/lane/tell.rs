@@ -26,7 +26,7 @@ const NAMES: usize = 64;
 const NAMES_BYTES: usize = 64 << 10;
 /// Bytes that a name takes besides its text: two pointers with lengths, two counts.
 const NAME_OVERHEAD: usize = 48;
-/// Entries of contents that a listener may be behind: what two lanes write in two full batches each.
+/// Entries of contents that a listener may be behind: what lanes write in four full batches.
 const CONTENTS: usize = 64;
 /// Bytes of rows whose contents make an entry.
 const CONTENTS_BYTES: usize = 1 << 20;

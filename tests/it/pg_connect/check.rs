@@ -78,6 +78,7 @@ async fn the_check_finds_what_is_missing() {
             database_url: Some(url.clone()),
             ..settings()
         },
+        lanes: 2,
         data_dir: "flowtrail-data".into(),
         output: Output::Json,
     };

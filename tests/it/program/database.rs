@@ -132,6 +132,21 @@ async fn older_tables_are_refused_until_they_are_migrated_and_keep_their_rows() 
 }
 
 #[tokio::test]
+async fn the_check_counts_the_connections_of_a_service_with_these_options() {
+    let database = support::database().await;
+    let run = Run::new(&["check", "--output", "json", "--lanes", "5"])
+        .env("FLOWTRAIL_DATABASE_URL", &database.url)
+        .env("FLOWTRAIL_POOL_SIZE", "7");
+    let findings: Vec<serde_json::Value> = serde_json::from_str(&run.end().await.out).unwrap();
+    let found = findings
+        .iter()
+        .find(|finding| finding["subject"] == "connections");
+    let found = found.unwrap()["found"].as_str().unwrap();
+    // the toggles' listener and the line to watchers besides
+    assert!(found.ends_with("one server opens 14"), "{found}");
+}
+
+#[tokio::test]
 async fn the_check_says_what_must_be_put_right_and_ends_so() {
     let database = support::empty_database().await;
     // a secret that is mounted as a file ends with a line end

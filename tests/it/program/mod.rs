@@ -118,7 +118,44 @@ async fn the_configuration_is_shown_with_its_origins_and_without_secrets() {
     has("FLOWTRAIL_DATABASE_URL=(hidden)  # environment");
     has("FLOWTRAIL_LISTEN=127.0.0.1:9190  # default");
     has("FLOWTRAIL_GRPC_LISTEN=  # not set");
+    let found = |name: &str| {
+        let line = out.lines().find_map(|line| line.strip_prefix(name));
+        let (number, origin) = line.and_then(|line| line.split_once("  # ")).unwrap();
+        assert_eq!(origin, "found on this machine", "{name}");
+        number.parse::<usize>().unwrap()
+    };
+    assert!((4..=16).contains(&found("FLOWTRAIL_POOL_SIZE=")), "{out}");
+    let queue = found("FLOWTRAIL_QUEUE_BYTES=");
+    assert!((64 << 20..=1 << 30).contains(&queue), "{out}");
     assert!(!out.contains("very-secret"), "{out}");
+}
+
+#[tokio::test]
+async fn larger_chunks_get_a_larger_queue_unless_one_is_given() {
+    let words = ["serve", "--print-config", "--max-chunk-bytes", "64MiB"];
+    let out = Run::new(&words).end().await.done();
+    let line = out
+        .lines()
+        .find_map(|line| line.strip_prefix("FLOWTRAIL_QUEUE_BYTES="));
+    let (number, _) = line.and_then(|line| line.split_once(' ')).unwrap();
+    assert!(number.parse::<usize>().unwrap() >= 256 << 20, "{out}");
+    let words = [&words[..], &["--queue-bytes", "128MiB"]].concat();
+    let ended = Run::new(&words).end().await;
+    ended.failed(2, &["--queue-bytes", "four times"]);
+}
+
+#[tokio::test]
+async fn help_says_how_defaults_are_found() {
+    let out = Run::new(&["serve", "--help"]).end().await.done();
+    let words: Vec<&str> = out.split_whitespace().collect();
+    let out = words.join(" ");
+    for words in [
+        "[default: one a core, 2 to 8] [env: FLOWTRAIL_LANES=]",
+        "[default: two a core, 4 to 16] [env: FLOWTRAIL_POOL_SIZE=]",
+        "at most 128MiB on two cores] [env: FLOWTRAIL_QUEUE_BYTES=]",
+    ] {
+        assert!(out.contains(words), "no {words} in {out}");
+    }
 }
 
 #[tokio::test]

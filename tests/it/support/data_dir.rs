@@ -46,8 +46,9 @@ static ROOT: LazyLock<(PathBuf, Watchdog)> = LazyLock::new(|| {
     (root, watchdog)
 });
 
-/// `flags`, and unless they say where, a data directory of its own. Unless they say when, batches go to
-/// the spool only after a time that no test waits: a busy machine must not make a detour of a commit.
+/// `flags`, and unless they say where, a data directory of its own; two lanes, as on the machine that has
+/// fewest. Unless they say when, batches go to the spool only after a time that no test waits: a busy
+/// machine must not make a detour of a commit.
 pub(super) fn with_data_dir(flags: &[&str]) -> Vec<String> {
     static NUMBER: AtomicU32 = AtomicU32::new(0);
     let given = |wanted: &[&str]| flags.iter().any(|flag| wanted.contains(flag));
@@ -56,6 +57,9 @@ pub(super) fn with_data_dir(flags: &[&str]) -> Vec<String> {
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         let path = ROOT.0.join(number.to_string());
         all.extend(["--data-dir".into(), path.display().to_string()]);
+    }
+    if !given(&["--lanes"]) {
+        all.extend(["--lanes".into(), "2".into()]);
     }
     if !given(&["--spool-after", "--no-spool"]) {
         all.extend(["--spool-after".into(), "1m".into()]);
