@@ -69,6 +69,11 @@ bench: ## Measure the way in against raw COPY, both in one run
 	@scripts/setup build test-postgresql
 	$(CARGO) bench --locked --bench ingest
 
+.PHONY: bench-path
+bench-path: ## Measure the stations of the way in alone, without a database
+	@scripts/setup build
+	$(CARGO) bench --locked --bench path
+
 .PHONY: bench-query
 bench-query: ## Measure pages of a million instances, every filter
 	@scripts/setup build test-postgresql
