@@ -1,15 +1,17 @@
 //! What the service itself costs on the way in, station by station, without a database.
 //!
 //! - decode: an encoded event to an `Event`, its texts and payload still slices of the frame;
-//! - encode: an event to its COPY row, into a buffer that has room, as [`load`](fn@load) makes it;
+//! - encode: an event to its COPY row, into a buffer that has room, as the edge gives it;
 //! - load: a whole chunk as the edge does it: decode, admit, encode for each lane, allocations included;
 //! - batch: what a lane does with the parts that one transaction writes;
 //! - spool: records appended, their fsync included, and read back.
 //!
 //! Folding and sorting are not here: they are SQL (`sql/ingest`), and `make bench` has them. The input
-//! is `demo/recorder-traffic.jsonl`, what a real engine posted. Bytes are those of encoded events for
-//! decode and load, else those of rows. What a round needs, and what it leaves, is made and freed
-//! outside of the time that is taken, except where a line says otherwise.
+//! is `demo/recorder-traffic.jsonl`, what a real engine posted. Decode
+//! and encode take all events of a kind in a round, over and over, so caches are warm. Bytes are those
+//! of encoded events for decode and load, else those of rows; decode only passes over a payload, so
+//! its time must not grow with it. What a round needs, and what it leaves, is made and freed outside
+//! of the time that is taken, except where a line says otherwise.
 
 mod lane;
 mod traffic;
