@@ -7,11 +7,11 @@
 //! - spool: records appended, their fsync included, and read back.
 //!
 //! Folding and sorting are not here: they are SQL (`sql/ingest`), and `make bench` has them. The input
-//! is `demo/recorder-traffic.jsonl`, what a real engine posted. Decode
-//! and encode take all events of a kind in a round, over and over, so caches are warm. Bytes are those
-//! of encoded events for decode and load, else those of rows; decode only passes over a payload, so
-//! its time must not grow with it. What a round needs, and what it leaves, is made and freed outside
-//! of the time that is taken, except where a line says otherwise.
+//! is `demo/recorder-traffic.jsonl`, what a real engine posted. Decode and encode take all events of a
+//! kind in a round, over and over, so caches are warm. Bytes are those of encoded events for decode and
+//! load, else those of rows; decode only passes over a payload, so its time must not grow with it. What
+//! a round needs, and what it leaves, is made and freed outside of the time that is taken, except where
+//! a line says otherwise.
 
 mod lane;
 mod traffic;
