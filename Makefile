@@ -69,6 +69,11 @@ bench: ## Measure against raw COPY, both in one run; writes bench/RESULTS.md (ab
 	@scripts/setup build test-postgresql
 	$(CARGO) bench --locked --bench limit
 
+.PHONY: bench-path
+bench-path: ## Measure the stations of the way in alone, without a database
+	@scripts/setup build
+	$(CARGO) bench --locked --bench path
+
 .PHONY: bench-query
 bench-query: ## Measure pages of a million instances, every filter
 	@scripts/setup build test-postgresql

@@ -23,7 +23,7 @@
 
 mod apps;
 pub(super) mod attempts;
-mod batch;
+pub mod batch;
 mod bisect;
 mod copy;
 mod detour;
