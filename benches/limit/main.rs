@@ -65,7 +65,7 @@ async fn measure(rig: &Rig) -> anyhow::Result<Results> {
     let pairs = number("BENCH_PAIRS", 8).max(1);
     let rows = number("BENCH_ROWS", 300_000).max(10_000);
     let present = number("BENCH_PRESENT", 10_000_000);
-    let service = rig.service("empty").await?;
+    let service = rig.service("small").await?;
     let machine = machine::describe(&service).await?;
 
     say("the best way of raw COPY");
@@ -90,13 +90,13 @@ async fn measure(rig: &Rig) -> anyhow::Result<Results> {
     let half = Latency::of(&half)?;
     bench.service.clear().await?;
 
-    let full = rig.service("full").await?;
+    let full = rig.service("large").await?;
     let presence = bench.beside(&full, rows, present).await?;
     say("reading");
     full.pool
         .get()
         .await?
-        .batch_execute("vacuum analyze")
+        .batch_execute("set statement_timeout = 0; vacuum analyze")
         .await?;
     let reading = reading::measure(&full).await?;
     let instances = full
@@ -173,11 +173,11 @@ impl Bench {
             steps.add(counted, &self.service, &words).await?;
             self.service.clear().await?;
         }
-        let sides = vec![
+        let sides = said(vec![
             Side::limit("raw COPY, recorded payloads", &limit),
             Side::new("gRPC, whole flows", &flows.rates, &limit),
             Side::new("gRPC, steps alone", &steps.rates, &limit),
-        ];
+        ]);
         Ok((sides, flows, steps))
     }
 
@@ -194,14 +194,14 @@ impl Bench {
             flows.add(counted, &self.service, &words).await?;
             self.service.clear().await?;
         }
-        Ok(vec![
+        Ok(said(vec![
             Side::limit(&format!("raw COPY, {payload}"), &limit),
             Side::new(
                 &format!("gRPC, whole flows, {payload}"),
                 &flows.rates,
                 &limit,
             ),
-        ])
+        ]))
     }
 
     /// Steps over REST, one a request.
@@ -233,7 +233,7 @@ impl Bench {
             let name = format!("REST, a step a request, {connections} connections");
             all.push(Side::new(&name, &loaded.rates, &limit));
         }
-        Ok(all)
+        Ok(said(all))
     }
 
     /// Whole flows into the large tables of `full` and into empty ones, in turn.
@@ -307,6 +307,14 @@ async fn best_way(service: &Service, rows: &Rows) -> anyhow::Result<(Way, Vec<(W
         .max_by(|(_, one), (_, other)| one.total_cmp(other));
     let best = best.map_or(copy::WAYS[4], |(way, _)| *way);
     Ok((best, medians))
+}
+
+/// Shows sides as soon as they are there.
+fn said(sides: Vec<Side>) -> Vec<Side> {
+    for side in &sides {
+        eprint!("{}", side.line());
+    }
+    sides
 }
 
 fn say(what: &str) {

@@ -71,7 +71,7 @@ impl Side {
         }
     }
 
-    fn line(&self) -> String {
+    pub(crate) fn line(&self) -> String {
         let ratio = self.ratios.as_ref();
         let ratio = ratio.map_or_else(|| "1".to_owned(), |ratios| ratios.show(2));
         format!("| {} | {} | {ratio} |\n", self.name, self.rates.show(0))

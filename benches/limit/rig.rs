@@ -151,11 +151,6 @@ impl Report {
         let figure = self.0.get(name).and_then(Value::as_f64);
         figure.with_context(|| format!("load reports no {name}"))
     }
-
-    pub(crate) fn text(&self, name: &str) -> anyhow::Result<&str> {
-        let text = self.0.get(name).and_then(Value::as_str);
-        text.with_context(|| format!("load reports no {name}"))
-    }
 }
 
 fn free_address() -> anyhow::Result<SocketAddr> {

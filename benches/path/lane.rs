@@ -41,9 +41,12 @@ pub(crate) fn batch(criterion: &mut Criterion, recording: &Recording) {
         bencher.iter(|| {
             let batch = black_box(&batch);
             let steps = batch.step_slices(batch.step_range(&rows));
-            let flows = batch.flow_slices(batch.flow_range(&rows));
-            steps.chain(flows).for_each(|slice| drop(black_box(slice)));
+            steps.for_each(|slice| drop(black_box(slice)));
         });
+    });
+    // starts and ends into rows of flowstate
+    group.bench_function("fold", |bencher| {
+        bencher.iter_with_large_drop(|| black_box(&batch).fold(batch.flow_range(&rows)));
     });
     group.bench_function("instances", |bencher| {
         bencher.iter_batched(

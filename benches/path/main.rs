@@ -3,10 +3,10 @@
 //! - decode: an encoded event to an `Event`, its texts and payload still slices of the frame;
 //! - encode: an event to its COPY row, into a buffer that has room, as the edge gives it;
 //! - load: a whole chunk as the edge does it: decode, admit, encode for each lane, allocations included;
-//! - batch: what a lane does with the parts that one transaction writes;
+//! - batch: what a lane does with the parts that one transaction writes, starts and ends folded;
 //! - spool: records appended, their fsync included, and read back.
 //!
-//! Folding and sorting are not here: they are SQL (`sql/ingest`), and `make bench` has them. The input
+//! What is not folded here is merged in SQL (`sql/ingest`), and `make bench` has that. The input
 //! is `demo/recorder-traffic.jsonl`, what a real engine posted. Decode and encode take all events of a
 //! kind in a round, over and over, so caches are warm. Bytes are those of encoded events for decode and
 //! load, else those of rows; decode only passes over a payload, so its time must not grow with it. What

@@ -22,11 +22,11 @@ const NULL: [u8; 4] = (-1_i32).to_be_bytes();
 
 /// What became of the starts and ends among some rows.
 #[derive(Debug, Default)]
-pub(super) struct Folded {
+pub struct Folded {
     /// Rows of `flowstate`, in pieces one behind the other.
-    pub(super) rows: Vec<Bytes>,
+    pub rows: Vec<Bytes>,
     /// Numbers, among all starts and ends, of those that have to be staged.
-    pub(super) rest: Vec<usize>,
+    pub rest: Vec<usize>,
 }
 
 /// An encoded start or end, taken apart.
@@ -60,7 +60,7 @@ struct Instance<'a> {
 
 impl Batch {
     /// Folds the starts and ends of a [`Batch::flow_range`].
-    pub(super) fn fold(&self, range: Range<usize>) -> Folded {
+    pub fn fold(&self, range: Range<usize>) -> Folded {
         let mut known: HashMap<&[u8], usize, RandomState> = HashMap::default();
         let mut instances: Vec<Instance<'_>> = Vec::new();
         // by number: the instance, none for a row that cannot be read

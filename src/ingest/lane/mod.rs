@@ -28,7 +28,7 @@ mod bisect;
 mod copy;
 mod detour;
 mod failure;
-mod fold;
+pub mod fold;
 mod line;
 pub(super) mod reruns;
 mod session;
