@@ -49,9 +49,8 @@ impl Watch {
             ..Cost::default()
         };
         if let Some(server) = &mut self.server
-            && let Ok((_, body)) = server.get("/metrics").await
+            && let Ok(text) = server.get("/metrics").await
         {
-            let text = String::from_utf8_lossy(&body);
             cost.server = sample(&text, CPU);
             cost.server_bytes = sample(&text, MEMORY);
         }
