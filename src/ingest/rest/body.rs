@@ -51,7 +51,7 @@ pub(super) async fn read(body: Body, most: usize, time: Duration) -> Result<Byte
 mod tests {
     use std::convert::Infallible;
 
-    use futures_util::stream;
+    use futures_util::{StreamExt as _, stream};
     use http::StatusCode;
 
     use super::*;
