@@ -5,7 +5,7 @@
 
 use std::{fs, path::Path};
 
-use super::{Database, Ingest};
+use super::{Database, Embedded, Ingest};
 
 impl Ingest {
     /// Writers where nobody says how many.
@@ -19,6 +19,14 @@ impl Ingest {
     pub fn queue_bytes(&self) -> usize {
         let found = || queue_bytes(cores(), memory(), self.max_chunk_bytes);
         self.queue_bytes.unwrap_or_else(found)
+    }
+}
+
+impl Embedded {
+    /// Bytes of the embedded PostgreSQL's own cache of pages.
+    #[must_use]
+    pub fn cache_bytes() -> usize {
+        cache_bytes(memory())
     }
 }
 
@@ -64,6 +72,12 @@ fn queue_bytes(cores: usize, memory: Option<usize>, max_chunk_bytes: usize) -> u
     share.clamp(64 << 20, most).max(4 * max_chunk_bytes)
 }
 
+/// An eighth of memory, from PostgreSQL's own 128 MiB to 4 GiB: what is written next belongs to the same
+/// pages of the same indexes.
+fn cache_bytes(memory: Option<usize>) -> usize {
+    (memory.unwrap_or(1 << 30) / 8).clamp(128 << 20, 4 << 30)
+}
+
 /// Bytes in the line `MemTotal` of `/proc/meminfo` (proc_meminfo(5): in kB, which are KiB).
 fn total(meminfo: &str) -> Option<usize> {
     let line = meminfo
@@ -103,6 +117,18 @@ mod tests {
 
     const MIB: usize = 1 << 20;
     const GIB: usize = 1 << 30;
+
+    #[test]
+    fn the_cache_of_the_embedded_server_follows_memory() {
+        for (memory, expected) in [
+            (None, 128 * MIB),
+            (Some(512 * MIB), 128 * MIB),
+            (Some(24 * GIB), 3 * GIB),
+            (Some(256 * GIB), 4 * GIB),
+        ] {
+            assert_eq!(cache_bytes(memory), expected, "{memory:?}");
+        }
+    }
 
     #[test]
     fn lanes_and_connections_follow_cores() {

@@ -105,6 +105,8 @@ async fn rows_outlive_a_stop() {
     };
     assert_eq!(setting("fsync").await, "on");
     assert_eq!(setting("data_checksums").await, "on");
+    assert_eq!(setting("max_wal_size").await, "4GB");
+    assert_eq!(setting("checkpoint_timeout").await, "15min");
     assert_eq!(setting("listen_addresses").await, "");
     assert_eq!(setting("server_encoding").await, "UTF8");
     let mode = fs::metadata(dir.path.join("postgres"))

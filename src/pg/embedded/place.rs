@@ -9,6 +9,7 @@ use std::{
 };
 
 use super::{Binaries, Error, NAME, account::Account};
+use crate::config;
 
 /// Bytes a socket's path may have on every system: 108 on Linux, 104 on macOS, a zero included.
 const SOCKET_PATH: usize = 103;
@@ -135,6 +136,7 @@ impl Place {
             let said = String::from_utf8_lossy(&output.stderr);
             return Err(Error::Initdb(last_lines(&said)));
         }
+        settings(&fresh).map_err(at("write settings into", &fresh))?;
         fs::rename(&fresh, &data).map_err(at("rename", &fresh))?;
         File::open(&self.home)
             .and_then(|home| home.sync_all())
@@ -154,6 +156,22 @@ impl Place {
             .open(&log)
             .map_err(at("open", &log))
     }
+}
+
+/// Appends to `postgresql.conf`, where operators may change them, what suits a server that is written
+/// to all the time: its own cache by what the machine has, and checkpoints far apart, as each makes the
+/// next change of every page go to the log as a whole.
+fn settings(data: &Path) -> io::Result<()> {
+    let cache = config::Embedded::cache_bytes() >> 20;
+    let mut file = File::options()
+        .append(true)
+        .open(data.join("postgresql.conf"))?;
+    write!(
+        file,
+        "\n# flowtrail's defaults\nshared_buffers = {cache}MB\nmax_wal_size = 4GB\nmin_wal_size = 1GB\n\
+         checkpoint_timeout = 15min\n"
+    )?;
+    file.sync_all()
 }
 
 /// An [`Error::Directory`] that says what was being done where.
