@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use anyhow::Context as _;
+use anyhow::{Context as _, anyhow};
 use bytes::{Bytes, BytesMut};
 use http::{Request, Response, StatusCode, Uri, header};
 use http_body_util::{BodyExt as _, Full};
@@ -26,6 +26,8 @@ const PORTION: usize = 256 << 10;
 /// Where to post to.
 #[derive(Clone, Debug)]
 pub(super) struct Target {
+    /// The option and its value.
+    named: String,
     authority: String,
     host: header::HeaderValue,
 }
@@ -45,7 +47,9 @@ impl Target {
     /// [`Usage`] when it is none that can be posted to; `option` is named.
     pub(super) fn new(option: &str, url: &str) -> anyhow::Result<Self> {
         let uri = url.parse::<Uri>().ok();
-        let plain = uri.filter(|uri| uri.scheme_str() == Some("http"));
+        let plain = uri.filter(|uri| {
+            uri.scheme_str() == Some("http") && uri.path_and_query().is_none_or(|path| path == "/")
+        });
         let authority = plain.as_ref().and_then(Uri::authority).ok_or_else(|| {
             Usage::error(format!(
                 "{option} {url} cannot be posted to; write it like http://host:9190, REST load goes without TLS"
@@ -53,6 +57,7 @@ impl Target {
         })?;
         let port = authority.port_u16().unwrap_or(80);
         Ok(Self {
+            named: format!("{option} {url}"),
             authority: format!("{}:{port}", authority.host()),
             host: authority.as_str().parse()?,
         })
@@ -61,11 +66,11 @@ impl Target {
 
 impl Connection {
     pub(super) async fn open(target: Target) -> anyhow::Result<Self> {
-        let authority = &target.authority;
-        let tcp = timeout(CONNECT, TcpStream::connect(authority))
+        let named = &target.named;
+        let tcp = timeout(CONNECT, TcpStream::connect(&target.authority))
             .await
-            .with_context(|| format!("cannot reach {authority}: no answer within {CONNECT:?}"))?
-            .with_context(|| format!("cannot reach {authority}"))?;
+            .map_err(|_| anyhow!("cannot reach {named}: no answer within {CONNECT:?}"))?
+            .map_err(|error| anyhow!("cannot reach {named}: {error}; is the server running?"))?;
         tcp.set_nodelay(true)?;
         let (requests, connection) = http1::handshake(TokioIo::new(tcp)).await?;
         #[expect(clippy::disallowed_methods, reason = "ends with the connection")]
@@ -105,8 +110,12 @@ impl Connection {
     ) -> anyhow::Result<()> {
         let mut random = fastrand::Rng::new();
         let mut bodies = BytesMut::new();
-        while run.take(1) == 1 {
-            let due = pace.turn(run, 1).await;
+        loop {
+            let due = pace.turn(run).await;
+            if run.take(1) == 0 {
+                return Ok(());
+            }
+            pace.used(1);
             if bodies.capacity() < PORTION / 4 {
                 bodies.reserve(PORTION);
             }
@@ -124,7 +133,6 @@ impl Connection {
                 self.post(path, body, Instant::now(), run, tally).await?;
             }
         }
-        Ok(())
     }
 
     async fn post(
@@ -146,7 +154,8 @@ impl Connection {
             .body(Full::new(body))?;
         let answer = self.requests.send_request(request).await;
         let answer = answer.with_context(|| format!("POST {path}: the connection broke"))?;
-        let status = whole(answer).await?.0;
+        let status = whole(answer).await;
+        let (status, _) = status.with_context(|| format!("POST {path}: the answer broke off"))?;
         tally.answered(1, bytes, begun.elapsed());
         run.answered(1);
         if status == StatusCode::OK {
