@@ -177,10 +177,10 @@ async fn send(
             if resent && !chunks.resends() {
                 continue;
             }
-            let Ok(place) = places.acquire().await else {
+            let Ok(permit) = places.acquire().await else {
                 return;
             };
-            place.forget();
+            permit.forget();
             sequence += 1;
             let on_its_way = Sent {
                 sequence,

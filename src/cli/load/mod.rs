@@ -109,14 +109,11 @@ async fn load(
     // Everything is open before the clock starts.
     let mut senders = Vec::with_capacity(connections);
     for number in 0..connections {
-        let sender = match (args.protocol, &target) {
-            (Protocol::Rest, Some(target)) => {
-                Sender::Rest(rest::Connection::open(target.clone()).await?)
-            }
-            _ => {
-                let channel = args.server.channel().await?;
-                Sender::Grpc(grpc::Stream::open(channel, cast, args.terms()).await?)
-            }
+        let sender = if let (Protocol::Rest, Some(target)) = (args.protocol, &target) {
+            Sender::Rest(rest::Connection::open(target.clone()).await?)
+        } else {
+            let channel = args.server.channel().await?;
+            Sender::Grpc(grpc::Stream::open(channel, cast, args.terms()).await?)
         };
         senders.push((number, sender));
     }
