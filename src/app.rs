@@ -193,6 +193,9 @@ async fn assemble(
         .rest
         .merge(way_out.rest)
         .merge(control::rest::routes(store.clone()));
+    let posts = way_in.posts;
+    let rest = (posts.iter().cloned()).fold(rest, |rest, (path, post)| rest.route(path, post));
+    let rest = rest::ahead(&rest::manners(rest), posts);
     let grpc = Routes::new(way_in.recorder.service())
         .add_service(control::grpc::service(store, toggles, lifecycle))
         .add_service(way_out.history)
@@ -203,7 +206,7 @@ async fn assemble(
         .layer(server::patience(MESSAGE_TIME));
     let admin = ops::health::routes(way_in.probe, lifecycle.clone())
         .merge(ops::metrics::routes(Arc::new(registry)));
-    let address = doors.serve(grpc, rest::manners(rest), admin, &config.listen, lifecycle);
+    let address = doors.serve(grpc, rest, admin, &config.listen, lifecycle);
     lifecycle.enter(Phase::Ready);
     tracing::info!(%address, "serving");
     Ok((address, pool, spool))

@@ -10,7 +10,7 @@ use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use serde::Serialize;
 
-pub use manners::manners;
+pub use manners::{ahead, manners};
 
 use crate::status::Status;
 

@@ -118,7 +118,7 @@ impl<'a> Lane<'a> {
             let permit = budget.room_now(&Holder::unnamed(), load::held_bytes(&loads));
             let submitted = self
                 .intake
-                .submit(loads, false, known, permit.expect("room"));
+                .submit(loads, false, known, permit.expect("room"), None);
             submitted.expect("a lane that is open")
         });
         let receipts = receipts.collect();

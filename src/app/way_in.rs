@@ -33,6 +33,8 @@ const STALE: Duration = Duration::from_secs(5);
 pub(super) struct WayIn {
     pub(super) recorder: Recorder,
     pub(super) rest: axum::Router,
+    /// What engines post, by path.
+    pub(super) posts: Vec<(&'static str, axum::routing::MethodRouter)>,
     pub(super) eraser: Eraser,
     pub(super) tell: Tell,
     pub(super) probe: Probe,
@@ -94,7 +96,7 @@ impl Base<'_> {
             self.toggles.clone(),
             self.spool.clone(),
         );
-        let rest = ingest::rest::routes(ingest::rest::Recorder {
+        let posts = ingest::rest::routes(&Arc::new(ingest::rest::Recorder {
             intake: intake.clone(),
             toggles: self.toggles.clone(),
             limits: Arc::clone(&limits),
@@ -105,7 +107,7 @@ impl Base<'_> {
             metrics: metrics.clone(),
             refusals: refusals.clone(),
             lifecycle: (*lifecycle).clone(),
-        });
+        }));
         let recorder = Recorder {
             intake,
             toggles: self.toggles.clone(),
@@ -117,7 +119,8 @@ impl Base<'_> {
         };
         WayIn {
             recorder,
-            rest: rest.merge(rerun::routes(eraser.clone())),
+            rest: rerun::routes(eraser.clone()),
+            posts,
             eraser,
             tell,
             probe,

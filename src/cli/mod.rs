@@ -115,6 +115,11 @@ impl Cli {
         Ok(Self::from_arg_matches(&matches).unwrap_or_else(|error| error.exit()))
     }
 
+    /// Whether the command is one that serves.
+    pub fn serves(&self) -> bool {
+        matches!(self.command, Command::Serve(_) | Command::Demo(_))
+    }
+
     /// Carries out the command.
     ///
     /// # Errors

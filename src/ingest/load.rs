@@ -52,6 +52,7 @@ pub fn load<'e>(
     registration: Option<Registration>,
 ) -> (Vec<Load>, Outcome) {
     let mut admission = Admission::new(terms.source, terms.enabled, intake);
+    admission.admitted.reserve_exact(events.size_hint().0);
     for (index, bytes) in (0_u32..).zip(events) {
         match decode(bytes, terms.max_event_bytes) {
             Ok(event) => admission.take(index, event),
@@ -95,7 +96,14 @@ struct Admission<'a> {
     intake: &'a Intake,
     known: Outcome,
     admitted: Vec<(u32, usize, Decision, Event<'a>)>,
-    room: Vec<(usize, usize)>,
+    room: Vec<Room>,
+}
+
+/// What the rows of a lane take, by table: bytes at most, and how many there are.
+#[derive(Clone, Copy, Debug, Default)]
+struct Room {
+    steps: (usize, usize),
+    flows: (usize, usize),
 }
 
 impl<'a> Admission<'a> {
@@ -106,7 +114,7 @@ impl<'a> Admission<'a> {
             intake,
             known: Outcome::default(),
             admitted: Vec::new(),
-            room: vec![(0, 0); intake.lanes()],
+            room: vec![Room::default(); intake.lanes()],
         }
     }
 
@@ -117,11 +125,14 @@ impl<'a> Admission<'a> {
             return;
         }
         let lane = self.intake.lane(event.instance());
-        let (steps, flows) = &mut self.room[lane];
-        match event {
-            Event::Step(_) => *steps += event.bytes() + OVERHEAD,
-            _ => *flows += event.bytes() + OVERHEAD + self.source.bytes(),
-        }
+        let room = &mut self.room[lane];
+        let bytes = event.bytes() + OVERHEAD;
+        let (table, bytes) = match event {
+            Event::Step(_) => (&mut room.steps, bytes),
+            _ => (&mut room.flows, bytes + self.source.bytes()),
+        };
+        table.0 += bytes;
+        table.1 += 1;
         self.admitted.push((index, lane, decision, event));
     }
 
@@ -169,10 +180,10 @@ struct Table {
 }
 
 impl Encoder {
-    fn with_room((steps, flows): (usize, usize)) -> Self {
+    fn with_room(room: Room) -> Self {
         Self {
-            steps: Table::with_room(steps),
-            flows: Table::with_room(flows),
+            steps: Table::with_room(room.steps),
+            flows: Table::with_room(room.flows),
             reruns: false,
         }
     }
@@ -213,10 +224,10 @@ impl Encoder {
 }
 
 impl Table {
-    fn with_room(bytes: usize) -> Self {
+    fn with_room((bytes, rows): (usize, usize)) -> Self {
         Self {
             bytes: Vec::with_capacity(bytes),
-            marks: Vec::new(),
+            marks: Vec::with_capacity(rows),
         }
     }
 

@@ -31,9 +31,12 @@ struct Class {
     class: &'static str,
 }
 
-/// The numbers of the way in; clones count into the same ones.
+/// The numbers of the way in; clones are cheap and count into the same ones.
 #[derive(Clone, Debug)]
-pub struct Metrics {
+pub struct Metrics(Arc<Numbers>);
+
+#[derive(Debug)]
+struct Numbers {
     recorded: Counter,
     completed: Counter,
     skipped: Counter,
@@ -59,7 +62,7 @@ impl Metrics {
         for reason in ["unknown", "unanswered"] {
             drop(without_app.get_or_create(&Reason { reason }));
         }
-        let metrics = Self {
+        let numbers = Numbers {
             recorded: of("recorded"),
             completed: of("completed"),
             skipped: of("skipped"),
@@ -86,70 +89,70 @@ impl Metrics {
         registry.register(
             "flowtrail_ingest_refusals",
             "Streams, chunks and posted events refused, by reason",
-            metrics.refusals.clone(),
+            numbers.refusals.clone(),
         );
         registry.register(
             "flowtrail_ingest_write_failures",
             "Transactions that did not commit, by class",
-            metrics.failures.clone(),
+            numbers.failures.clone(),
         );
         registry.register(
             "flowtrail_ingest_unknown_instance_steps",
             "Posted steps recorded although nobody knew which app they were of, by reason",
-            metrics.without_app.clone(),
+            numbers.without_app.clone(),
         );
         registry.register(
             "flowtrail_ingest_batch_rows",
             "Rows of a batch",
-            metrics.batch_rows.clone(),
+            numbers.batch_rows.clone(),
         );
         registry.register_with_unit(
             "flowtrail_ingest_flush",
             "Time from taking a batch to its last commit",
             Unit::Seconds,
-            metrics.flush.clone(),
+            numbers.flush.clone(),
         );
         registry.register_with_unit(
             "flowtrail_ingest_ack",
             "Time from reading a chunk to its answer",
             Unit::Seconds,
-            metrics.ack.clone(),
+            numbers.ack.clone(),
         );
         registry.register_collector(Box::new(Now {
             budget: budget.clone(),
             standing,
         }));
-        metrics
+        Self(Arc::new(numbers))
     }
 
     /// The events of a chunk were answered after `time`.
     pub(super) fn answered(&self, counts: &Counts, time: Duration) {
-        self.recorded.inc_by(counts.recorded);
-        self.completed.inc_by(counts.completed);
-        self.skipped.inc_by(counts.skipped);
-        self.superseded.inc_by(counts.superseded);
-        self.invalid.inc_by(counts.invalid);
-        self.ack.observe(time.as_secs_f64());
+        self.0.recorded.inc_by(counts.recorded);
+        self.0.completed.inc_by(counts.completed);
+        self.0.skipped.inc_by(counts.skipped);
+        self.0.superseded.inc_by(counts.superseded);
+        self.0.invalid.inc_by(counts.invalid);
+        self.0.ack.observe(time.as_secs_f64());
     }
 
     /// A chunk was lost.
     pub(super) fn lost(&self) {
-        self.lost.inc();
+        self.0.lost.inc();
     }
 
     /// A stream, chunk or posted event was refused.
     pub(super) fn refused(&self, reason: &'static str) {
-        self.refusals.get_or_create(&Reason { reason }).inc();
+        self.0.refusals.get_or_create(&Reason { reason }).inc();
     }
 
     /// A step was recorded whose app is `reason`: unknown, or unanswered by the database.
     pub(super) fn without_app(&self, reason: &'static str) {
-        self.without_app.get_or_create(&Reason { reason }).inc();
+        self.0.without_app.get_or_create(&Reason { reason }).inc();
     }
 
     /// A transaction did not commit.
     pub(super) fn failed(&self, class: &'static str) {
-        self.failures.get_or_create(&Class { class }).inc();
+        self.0.failures.get_or_create(&Class { class }).inc();
     }
 
     /// A batch was written.
@@ -158,8 +161,8 @@ impl Metrics {
         reason = "batches are far below 2^52 rows"
     )]
     pub(super) fn flushed(&self, rows: usize, time: Duration) {
-        self.batch_rows.observe(rows as f64);
-        self.flush.observe(time.as_secs_f64());
+        self.0.batch_rows.observe(rows as f64);
+        self.0.flush.observe(time.as_secs_f64());
     }
 }
 

@@ -25,7 +25,7 @@ pub use holder::Holder;
 pub use inbox::Inbox;
 
 use self::inbox::{Outlet, inbox};
-use super::ticket::{Outcome, Receipt, Share, ticket};
+use super::ticket::{Outcome, Receipt, Share, Witness, ticket, witnessed};
 use crate::event::App;
 
 /// Memory of a chunk besides its parts, at most: ticket, receipt, its place in the stream.
@@ -172,7 +172,8 @@ impl Intake {
     }
 
     /// Hands the loads, one for each lane, to the lanes. `known` is what is settled already. They
-    /// are served in the turns of who holds the permit.
+    /// are served in the turns of who holds the permit. The `witness` is told the answer even where
+    /// nobody waits for the receipt any more.
     ///
     /// # Errors
     /// [`Closed`] when a lane has ended; the chunk is lost.
@@ -182,9 +183,10 @@ impl Intake {
         resent: bool,
         known: Outcome,
         permit: Permit,
+        witness: Option<Witness>,
     ) -> Result<Receipt, Closed> {
         let holder = permit.holder().clone();
-        let (ticket, receipt) = ticket(known, permit);
+        let (ticket, receipt) = witnessed(known, permit, witness);
         for (lane, load) in self.lanes.iter().zip(loads) {
             if load.is_empty() {
                 continue;

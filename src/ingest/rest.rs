@@ -19,9 +19,8 @@ mod take;
 use std::{sync::Arc, time::Duration};
 
 use axum::{
-    Router,
     body::Body,
-    extract::{Request, State},
+    extract::Request,
     response::Response,
     routing::{MethodRouter, post},
 };
@@ -29,7 +28,7 @@ use bytes::Bytes;
 use http::{StatusCode, Version};
 use tokio::{
     sync::{Semaphore, oneshot},
-    time::{Instant, timeout, timeout_at},
+    time::{Instant, error::Elapsed, timeout, timeout_at},
 };
 
 use super::{
@@ -40,7 +39,7 @@ use super::{
     refusals::Refusals,
     row::OVERHEAD,
     skipped::Skipped,
-    ticket::{Counts, Lost, Outcome},
+    ticket::{Counts, Lost, Outcome, Receipt, Witness},
 };
 use crate::{config, control::Toggles, event::flogo::check_snapshot, lifecycle::Lifecycle, rest};
 use refusal::Refusal;
@@ -82,25 +81,27 @@ enum Kind {
     Snapshot,
 }
 
+impl Kind {
+    const ALL: [(&str, Self); 4] = [
+        ("/v1/instances/start", Self::Start),
+        ("/v1/instances/end", Self::End),
+        ("/v1/instances/steps", Self::Step),
+        ("/v1/instances/snapshot", Self::Snapshot),
+    ];
+}
+
 /// The four routes. With `--expose-recorder false` there are none: the path is then the one of an
 /// instance, which can be deleted.
-pub fn routes(recorder: Recorder) -> Router {
+pub fn routes(recorder: &Arc<Recorder>) -> Vec<(&'static str, MethodRouter)> {
     if !recorder.limits.expose_recorder {
-        return Router::new();
+        return Vec::new();
     }
-    let route = |kind: Kind| -> MethodRouter<Arc<Recorder>> {
-        post(
-            async move |State(recorder): State<Arc<Recorder>>, request| {
-                recorder.answer(kind, request).await
-            },
-        )
+    let route = |(path, kind)| {
+        let recorder = Arc::clone(recorder);
+        let answer = async move |request| recorder.answer(kind, request).await;
+        (path, post(answer))
     };
-    Router::new()
-        .route("/v1/instances/start", route(Kind::Start))
-        .route("/v1/instances/end", route(Kind::End))
-        .route("/v1/instances/steps", route(Kind::Step))
-        .route("/v1/instances/snapshot", route(Kind::Snapshot))
-        .with_state(Arc::new(recorder))
+    Kind::ALL.into_iter().map(route).collect()
 }
 
 /// Memory that may be made of a body at most, in bytes: itself, the texts read from it, the row. A
@@ -135,8 +136,13 @@ impl Recorder {
     async fn record(&self, kind: Kind, body: Body) -> Result<(), Refusal> {
         let limits = &self.limits;
         let began = Instant::now();
-        let place = timeout(limits.rest_wait, self.places.acquire()).await;
-        let place = place.map_err(|_| Refusal::no_place())?;
+        let place = match self.places.try_acquire() {
+            Ok(place) => place,
+            Err(_) => match timeout(limits.rest_wait, self.places.acquire()).await {
+                Ok(Ok(place)) => place,
+                Ok(Err(_)) | Err(_) => return Err(Refusal::no_place()),
+            },
+        };
         let left = limits.rest_wait.saturating_sub(began.elapsed());
         let body = body::read(body, limits.max_event_bytes, self.body_time).await?;
         let read_at = Instant::now();
@@ -146,9 +152,8 @@ impl Recorder {
         }
 
         let room = self.room(kind, &body);
-        let mut permit = timeout_at(deadline, room)
-            .await
-            .map_err(|_| Refusal::no_room())?;
+        let room = timeout_at(deadline, room).await;
+        let mut permit = room.map_err(|_| Refusal::no_room())?;
         drop(place);
         let mut taken = self
             .take(kind, body, deadline)
@@ -169,13 +174,12 @@ impl Recorder {
         permit.shrink_to(REQUEST_BYTES + load::held_bytes(&taken.loads));
 
         let app = taken.app.clone();
-        let stored = self.hand_over(taken, permit, read_at);
-        let refusal = match timeout_at(deadline, stored).await {
-            Ok(Ok(Ok(outcome))) => match outcome.rejections.into_iter().next() {
+        let refusal = match self.store(taken, permit, read_at, deadline).await {
+            Ok(Ok(outcome)) => match outcome.rejections.into_iter().next() {
                 None => return Ok(()),
                 Some(rejection) => Refusal::invalid(rejection.invalid),
             },
-            Ok(_) => Refusal::lost(),
+            Ok(Err(Lost)) => Refusal::lost(),
             Err(_) => Refusal::not_written(),
         };
         Err(refusal.of(app.as_ref().map_or("", |app| &app.app)))
@@ -191,35 +195,67 @@ impl Recorder {
         }
     }
 
-    /// Hands an event to the lanes, and a skipped start to the table of those, in a task of its own:
-    /// nothing its sender does ends it. Answers when all of it is committed.
-    fn hand_over(
+    /// Hands an event to the lanes and waits for its answer until `deadline`. What was handed over is
+    /// written and counted, whatever its sender does.
+    async fn store(
         &self,
         taken: Taken,
+        permit: Permit,
+        read_at: Instant,
+        deadline: Instant,
+    ) -> Result<Result<Outcome, Lost>, Elapsed> {
+        if taken.skipped.is_some() {
+            let stored = self.note_and_store(taken, permit, read_at);
+            let stored = timeout_at(deadline, stored).await?;
+            return Ok(stored.unwrap_or(Err(Lost)));
+        }
+        let submitted = submit(&self.intake, &self.metrics, taken, permit, read_at);
+        let Ok(mut receipt) = submitted else {
+            return Ok(Err(Lost));
+        };
+        timeout_at(deadline, receipt.answer()).await
+    }
+
+    /// The same for a start that is skipped, which is first noted, in a task of its own: nothing its
+    /// sender does ends that.
+    fn note_and_store(
+        &self,
+        mut taken: Taken,
         permit: Permit,
         read_at: Instant,
     ) -> oneshot::Receiver<Result<Outcome, Lost>> {
         let (answer, answered) = oneshot::channel();
         let (intake, skipped) = (self.intake.clone(), self.skipped.clone());
         let metrics = self.metrics.clone();
-        let storing = async move {
-            if let (Some(instance), Some(app)) = (taken.skipped, taken.app) {
-                skipped.note(instance, app).await?;
-            }
-            drop(skipped);
-            let submitted = intake.submit(taken.loads, false, taken.known, permit);
-            drop(intake);
-            submitted.map_err(|_| Lost)?.answer().await
-        };
         self.lifecycle.spawn(async move {
-            let stored = storing.await;
-            match &stored {
-                Ok(outcome) => metrics.answered(&outcome.counts, read_at.elapsed()),
-                Err(Lost) => metrics.lost(),
-            }
+            let storing = async {
+                if let (Some(instance), Some(app)) = (taken.skipped.take(), taken.app.clone()) {
+                    skipped.note(instance, app).await?;
+                }
+                let submitted = submit(&intake, &metrics, taken, permit, read_at);
+                drop(intake);
+                submitted?.answer().await
+            };
             // Its sender may have gone, or waited long enough.
-            let _ = answer.send(stored);
+            let _ = answer.send(storing.await);
         });
         answered
     }
+}
+
+fn submit(
+    intake: &Intake,
+    metrics: &Metrics,
+    taken: Taken,
+    permit: Permit,
+    read_at: Instant,
+) -> Result<Receipt, Lost> {
+    let metrics = metrics.clone();
+    let count: Witness = Box::new(move |stored| match stored {
+        Ok(outcome) => metrics.answered(&outcome.counts, read_at.elapsed()),
+        Err(Lost) => metrics.lost(),
+    });
+    intake
+        .submit(taken.loads, false, taken.known, permit, Some(count))
+        .map_err(|_| Lost)
 }

@@ -5,7 +5,10 @@
 //! - The receipt is answered when the last share is gone; the worst outcome wins.
 //! - The memory permit rides along: being answered and freeing memory are one event.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::{
+    fmt,
+    sync::{Arc, Mutex, PoisonError},
+};
 
 use tokio::sync::oneshot;
 
@@ -80,6 +83,9 @@ pub struct Lost;
 #[derive(Debug)]
 pub struct Ticket(Arc<Shared>);
 
+/// Is told the answer, whether anybody waits for it or not.
+pub type Witness = Box<dyn FnOnce(&Result<Outcome, Lost>) + Send>;
+
 /// The edge's end of an answer.
 #[derive(Debug)]
 pub struct Receipt(oneshot::Receiver<Result<Outcome, Lost>>);
@@ -91,19 +97,29 @@ pub struct Share {
     settled: bool,
 }
 
-#[derive(Debug)]
 struct Shared {
     result: Mutex<Result<Outcome, Lost>>,
-    answer: Mutex<Option<oneshot::Sender<Result<Outcome, Lost>>>>,
+    answer: Mutex<Option<(oneshot::Sender<Result<Outcome, Lost>>, Option<Witness>)>>,
     _permit: Permit,
+}
+
+impl fmt::Debug for Shared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Shared").field(&self.result).finish()
+    }
 }
 
 /// A ticket and its receipt; `known` is what the edge knows already, `permit` the memory it holds.
 pub fn ticket(known: Outcome, permit: Permit) -> (Ticket, Receipt) {
+    witnessed(known, permit, None)
+}
+
+/// The same, with a witness.
+pub fn witnessed(known: Outcome, permit: Permit, witness: Option<Witness>) -> (Ticket, Receipt) {
     let (answer, receipt) = oneshot::channel();
     let shared = Shared {
         result: Mutex::new(Ok(known)),
-        answer: Mutex::new(Some(answer)),
+        answer: Mutex::new(Some((answer, witness))),
         _permit: permit,
     };
     (Ticket(Arc::new(shared)), Receipt(receipt))
@@ -140,7 +156,10 @@ impl Drop for Share {
 impl Drop for Shared {
     fn drop(&mut self) {
         let result = std::mem::replace(&mut *lock(&self.result), Err(Lost));
-        if let Some(answer) = lock(&self.answer).take() {
+        if let Some((answer, witness)) = lock(&self.answer).take() {
+            if let Some(witness) = witness {
+                witness(&result);
+            }
             // A stream that has gone does not want its answers.
             let _ = answer.send(result);
         }

@@ -72,8 +72,7 @@ impl Watch {
     /// Asks the server; one that does not answer is not seen.
     async fn server_cpu(&mut self) -> Option<f64> {
         let mut server = Connection::open(self.server.clone()?).await.ok()?;
-        let (_, body) = server.get("/metrics").await.ok()?;
-        let text = String::from_utf8_lossy(&body);
+        let text = server.get("/metrics").await.ok()?;
         let most = [self.most_server_bytes, sample(&text, MEMORY)];
         self.most_server_bytes = most.into_iter().flatten().reduce(f64::max);
         sample(&text, CPU)

@@ -6,7 +6,7 @@ use serde_json::value::RawValue;
 
 use super::{
     Time,
-    json::{Invalid, Object, Read, entries, null},
+    json::{Invalid, Object, Raw, Read, entries, null},
 };
 
 /// A step as an engine posted it. Texts and payloads are borrowed from it; payloads are not decoded,
@@ -99,7 +99,7 @@ pub enum Change {
 
 /// A free-form object, or none.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Payload<'a>(Option<&'a RawValue>);
+pub struct Payload<'a>(Option<Raw<'a>>);
 
 impl<'a> Content<'a> {
     /// Reads the body of a step.
@@ -218,11 +218,9 @@ impl Change {
 impl<'a> Payload<'a> {
     /// The object as it came; none when it was `null`, not sent, or is empty.
     pub fn filled(self) -> Option<&'a RawValue> {
-        let inside = |raw: &RawValue| {
-            let inside = raw.get().strip_prefix('{')?.strip_suffix('}')?;
-            (!inside.trim_ascii().is_empty()).then_some(())
-        };
-        self.0.filter(|raw| inside(raw).is_some())
+        let raw = self.0?;
+        let inside = raw.get().strip_prefix('{')?.strip_suffix('}')?;
+        (!inside.trim_ascii().is_empty()).then(|| raw.value())?
     }
 
     /// Its entries, by key bytewise; the last of equal keys stays.

@@ -1,7 +1,5 @@
 //! The body of a flow's start and end.
 
-use std::borrow::Cow;
-
 use bytes::Bytes;
 
 use super::{
@@ -83,9 +81,10 @@ impl FlowState {
 
 /// The body as UTF-8. As for Go, a byte that belongs to no character is U+FFFD.
 pub(super) fn readable(body: &Bytes) -> Bytes {
-    match String::from_utf8_lossy(body) {
-        Cow::Borrowed(_) => body.clone(),
-        Cow::Owned(text) => text.into(),
+    // the quick check first: what is not lossy is nearly everything
+    match str::from_utf8(body) {
+        Ok(_) => body.clone(),
+        Err(_) => String::from_utf8_lossy(body).into_owned().into(),
     }
 }
 

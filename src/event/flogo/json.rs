@@ -1,14 +1,11 @@
 //! JSON objects read field by field, each failure named.
 
-use std::{borrow::Cow, collections::BTreeMap, fmt};
+use std::{borrow::Cow, collections::BTreeMap};
 
-use serde::{
-    Deserialize, Deserializer,
-    de::{MapAccess, Visitor},
-};
+use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::Time;
+use super::{Time, scan::parts};
 use crate::event::excerpt;
 
 /// Letters of a key or a value that an error shows.
@@ -48,12 +45,27 @@ pub(super) type Read<T> = Result<T, Invalid>;
 
 /// An object, its values not read yet, in the order in which they came.
 #[derive(Debug, Default)]
-pub(super) struct Object<'a>(Vec<(Cow<'a, str>, &'a RawValue)>);
+pub(super) struct Object<'a>(Vec<(Cow<'a, str>, Raw<'a>)>);
+
+/// The text of a value, which is known to be JSON.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Raw<'a>(&'a str);
+
+impl<'a> Raw<'a> {
+    pub(super) fn get(self) -> &'a str {
+        self.0
+    }
+
+    /// The same for others to read.
+    pub(super) fn value(self) -> Option<&'a RawValue> {
+        serde_json::from_str(self.0).ok()
+    }
+}
 
 impl<'a> Object<'a> {
     /// A whole body; `null` is the object without fields, as it is for Go.
     pub(super) fn body(text: &'a str) -> Read<Self> {
-        let raw: &RawValue = serde_json::from_str(text).map_err(|error| {
+        let whole: &RawValue = serde_json::from_str(text).map_err(|error| {
             let problem = if text.trim_ascii().is_empty() {
                 "the body is empty; send one JSON object".to_owned()
             } else {
@@ -61,18 +73,18 @@ impl<'a> Object<'a> {
             };
             Invalid::new("", problem)
         })?;
-        Ok(object(raw)?.unwrap_or_default())
+        Ok(object(Raw(whole.get()))?.unwrap_or_default())
     }
 
     /// The value of `key` in any case: the last one that is not `null`, as Go decodes.
-    fn value(&self, key: &str) -> Option<&'a RawValue> {
+    fn value(&self, key: &str) -> Option<Raw<'a>> {
         let mut fields = self.0.iter().rev();
         fields
-            .find(|(name, raw)| name.eq_ignore_ascii_case(key) && !is_null(raw))
+            .find(|(name, raw)| name.eq_ignore_ascii_case(key) && !is_null(*raw))
             .map(|&(_, raw)| raw)
     }
 
-    fn read<T>(&self, key: &str, read: impl FnOnce(&'a RawValue) -> Read<T>) -> Read<Option<T>> {
+    fn read<T>(&self, key: &str, read: impl FnOnce(Raw<'a>) -> Read<T>) -> Read<Option<T>> {
         self.value(key)
             .map(read)
             .transpose()
@@ -90,9 +102,7 @@ impl<'a> Object<'a> {
             if !raw.get().starts_with('"') {
                 return Err(wrong("a text", raw));
             }
-            serde_json::from_str(raw.get())
-                .map(|Key(text)| text)
-                .map_err(|error| Invalid::new("", format!("not a text: {error}")))
+            decoded(raw.get()).map_err(|error| Invalid::new("", format!("not a text: {error}")))
         })?;
         Ok(text.unwrap_or_default())
     }
@@ -130,16 +140,16 @@ impl<'a> Object<'a> {
     /// A time; Go's zero time when it was not sent.
     pub(super) fn time(&self, key: &str) -> Read<Time> {
         let time = self.read(key, |raw| {
-            let text: Option<String> = serde_json::from_str(raw.get()).ok();
-            text.as_deref()
-                .and_then(Time::parse)
+            let text = raw.get().starts_with('"').then(|| decoded(raw.get()).ok());
+            text.flatten()
+                .and_then(|text| Time::parse(&text))
                 .ok_or_else(|| wrong("a time in RFC 3339", raw))
         })?;
         Ok(time.unwrap_or(Time::ZERO))
     }
 
     /// A free-form object, as it came; none when it is `null` or was not sent.
-    pub(super) fn payload(&self, key: &str) -> Read<Option<&'a RawValue>> {
+    pub(super) fn payload(&self, key: &str) -> Read<Option<Raw<'a>>> {
         self.read(key, |raw| {
             if raw.get().starts_with('{') {
                 Ok(raw)
@@ -175,12 +185,10 @@ impl<'a> Object<'a> {
             if !raw.get().starts_with('[') {
                 return Err(wrong("an array or null", raw));
             }
-            let elements: Vec<&RawValue> = serde_json::from_str(raw.get())
-                .map_err(|error| Invalid::new("", format!("not JSON: {error}")))?;
             (0..)
-                .zip(elements)
+                .zip(parts(raw.get()))
                 .map(|(at, raw)| {
-                    object(raw)
+                    object(Raw(raw))
                         .and_then(|value| read(value.unwrap_or_default()))
                         .map_err(|error| error.under(&u32::to_string(&at)))
                 })
@@ -209,8 +217,11 @@ impl<'a> Object<'a> {
 }
 
 /// The entries of a free-form object, by key bytewise; the last of equal keys stays.
-pub(super) fn entries(raw: &RawValue) -> Read<BTreeMap<Cow<'_, str>, &RawValue>> {
-    Ok(object(raw)?.unwrap_or_default().0.into_iter().collect())
+pub(super) fn entries(raw: Raw<'_>) -> Read<BTreeMap<Cow<'_, str>, &RawValue>> {
+    let entries = object(raw)?.unwrap_or_default().0.into_iter();
+    Ok(entries
+        .filter_map(|(key, raw)| Some((key, raw.value()?)))
+        .collect())
 }
 
 /// The failure of a `null` where Go's service would crash.
@@ -218,52 +229,40 @@ pub(super) fn null() -> Invalid {
     Invalid::new("", "is null; leave the entry out or send an object")
 }
 
-fn is_null(raw: &RawValue) -> bool {
+fn is_null(raw: Raw<'_>) -> bool {
     raw.get() == "null"
 }
 
-fn object(raw: &RawValue) -> Read<Option<Object<'_>>> {
+fn object(raw: Raw<'_>) -> Read<Option<Object<'_>>> {
     if is_null(raw) {
         return Ok(None);
     }
     if !raw.get().starts_with('{') {
         return Err(wrong("an object", raw));
     }
-    serde_json::from_str(raw.get())
-        .map(Some)
-        .map_err(|error| Invalid::new("", format!("not JSON: {error}")))
+    let mut fields = Vec::new();
+    let mut parts = parts(raw.get());
+    while let (Some(key), Some(value)) = (parts.next(), parts.next()) {
+        let key = decoded(key).map_err(|error| Invalid::new("", format!("not JSON: {error}")))?;
+        fields.push((key, Raw(value)));
+    }
+    Ok(Some(Object(fields)))
 }
 
-fn wrong(expected: &str, raw: &RawValue) -> Invalid {
+/// What a text in quotation marks says, borrowed unless it holds an escape.
+fn decoded(quoted: &str) -> Result<Cow<'_, str>, serde_json::Error> {
+    match quoted.get(1..quoted.len() - 1) {
+        Some(plain) if !plain.contains('\\') => Ok(Cow::Borrowed(plain)),
+        _ => serde_json::from_str(quoted).map(|Key(text)| text),
+    }
+}
+
+fn wrong(expected: &str, raw: Raw<'_>) -> Invalid {
     let shown = excerpt(raw.get(), SHOWN);
     Invalid::new("", format!("has to be {expected}, is {shown}"))
 }
 
-impl<'de: 'a, 'a> Deserialize<'de> for Object<'a> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Fields;
-
-        impl<'de> Visitor<'de> for Fields {
-            type Value = Vec<(Cow<'de, str>, &'de RawValue)>;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an object")
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-                let mut fields = Vec::new();
-                while let Some((Key(key), value)) = map.next_entry()? {
-                    fields.push((key, value));
-                }
-                Ok(fields)
-            }
-        }
-
-        deserializer.deserialize_map(Fields).map(Self)
-    }
-}
-
-/// A key, borrowed unless it holds an escape.
+/// A text, borrowed unless it holds an escape.
 #[derive(Deserialize)]
 #[serde(transparent)]
 struct Key<'a>(#[serde(borrow)] Cow<'a, str>);

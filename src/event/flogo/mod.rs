@@ -9,6 +9,7 @@
 mod content;
 mod flow;
 mod json;
+mod scan;
 mod snapshot;
 mod step;
 mod time;

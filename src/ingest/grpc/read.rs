@@ -187,7 +187,7 @@ fn take(
             .rejected(known.rejections.len(), &source.app, sentence);
     }
     let rejected = u32::try_from(known.rejections.len()).unwrap_or(u32::MAX);
-    let submitted = intake.submit(loads, chunk.resent, known, permit);
+    let submitted = intake.submit(loads, chunk.resent, known, permit, None);
     let receipt = submitted.map_err(|_| stopped())?;
     Ok((receipt, rejected, room))
 }

@@ -59,9 +59,16 @@ impl Tell {
         }
         let mut known = Known::default();
         let (mut steps, mut bytes) = (Vec::new(), 0);
+        let mut last = None;
         for (part, encoded) in batch.stored_steps() {
-            let instance = known.name(row::instance(encoded));
-            let Some(content) = row::content(encoded).filter(|_| contents) else {
+            let instance = row::instance(encoded);
+            // The steps of an instance mostly follow each other.
+            if !contents && last == Some(instance) {
+                continue;
+            }
+            last = Some(instance);
+            let instance = known.name(instance);
+            let Some(content) = contents.then(|| row::content(encoded)).flatten() else {
                 continue;
             };
             if bytes + encoded.len() > CONTENTS_BYTES && !steps.is_empty() {

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use axum::body::Body;
 use bytes::{Bytes, BytesMut};
-use futures_util::StreamExt as _;
 use http_body::Body as _;
+use http_body_util::BodyExt as _;
 use tokio::time::timeout;
 
 use super::refusal::Refusal;
@@ -20,11 +20,21 @@ pub(super) async fn read(body: Body, most: usize, time: Duration) -> Result<Byte
         return Err(Refusal::too_large(most));
     }
     let reading = async {
-        // What a sender announces is believed once it comes.
-        let mut whole = BytesMut::with_capacity(length.min(FIRST));
-        let mut frames = body.into_data_stream();
-        while let Some(frame) = frames.next().await {
+        let mut body = body;
+        let mut whole = BytesMut::new();
+        while let Some(frame) = body.frame().await {
             let frame = frame.map_err(|_| Refusal::unreadable())?;
+            let Ok(frame) = frame.into_data() else {
+                continue;
+            };
+            // Nearly always there is only one, which needs no copy.
+            if whole.is_empty() && frame.len() <= most && body.is_end_stream() {
+                return Ok(frame);
+            }
+            if whole.is_empty() {
+                // What a sender announces is believed once it comes.
+                whole.reserve(length.min(FIRST));
+            }
             if whole.len() + frame.len() > most {
                 return Err(Refusal::too_large(most));
             }
@@ -41,7 +51,7 @@ pub(super) async fn read(body: Body, most: usize, time: Duration) -> Result<Byte
 mod tests {
     use std::convert::Infallible;
 
-    use futures_util::stream;
+    use futures_util::{StreamExt as _, stream};
     use http::StatusCode;
 
     use super::*;

@@ -21,6 +21,7 @@ impl<'a> Fields<'a> {
         Self { rest: message }
     }
 
+    #[inline]
     fn field(&mut self) -> Option<(u32, Value<'a>)> {
         let key = self.varint()?;
         let number = u32::try_from(key >> 3).ok().filter(|number| *number > 0)?;
@@ -37,18 +38,30 @@ impl<'a> Fields<'a> {
         Some((number, value))
     }
 
+    #[inline]
     fn take(&mut self, length: usize) -> Option<&'a [u8]> {
         let (taken, rest) = self.rest.split_at_checked(length)?;
         self.rest = rest;
         Some(taken)
     }
 
+    #[inline]
     fn varint(&mut self) -> Option<u64> {
+        // Keys, lengths and small numbers have one byte.
+        match self.rest.split_first()? {
+            (byte, rest) if *byte < 0x80 => {
+                self.rest = rest;
+                Some((*byte).into())
+            }
+            _ => self.long_varint(),
+        }
+    }
+
+    fn long_varint(&mut self) -> Option<u64> {
         let mut number = 0;
-        for at in 0..10 {
-            let byte = *self.rest.get(at)?;
+        for (at, byte) in self.rest.iter().take(10).enumerate() {
             number |= u64::from(byte & 0x7f) << (7 * at);
-            if byte < 0x80 {
+            if *byte < 0x80 {
                 self.rest = &self.rest[at + 1..];
                 return Some(number);
             }
@@ -60,6 +73,7 @@ impl<'a> Fields<'a> {
 impl<'a> Iterator for Fields<'a> {
     type Item = Result<(u32, Value<'a>), Invalid>;
 
+    #[inline]
     fn next(&mut self) -> Option<Self::Item> {
         if self.rest.is_empty() {
             return None;

@@ -41,7 +41,7 @@ fn submit(intake: &Intake, holder: &Holder, name: &'static str) -> Receipt {
         ..Load::default()
     };
     let permit = intake.budget().room_now(holder, 100).expect("room");
-    let receipt = intake.submit(vec![load], false, Outcome::default(), permit);
+    let receipt = intake.submit(vec![load], false, Outcome::default(), permit, None);
     receipt.expect("a lane")
 }
 
@@ -103,7 +103,7 @@ async fn a_lane_that_is_gone_loses_what_waits_and_takes_nothing() {
         }),
         ..Load::default()
     };
-    let late = intake.submit(vec![registered], false, Outcome::default(), permit);
+    let late = intake.submit(vec![registered], false, Outcome::default(), permit, None);
     assert_eq!(late.err(), Some(Closed));
     assert_eq!(intake.settled("i", PATIENCE).await, Err(Unsettled));
 }
