@@ -55,6 +55,22 @@ pub fn object<T: Serialize>(value: &T) -> anyhow::Result<()> {
     bytes(&super::pretty::pretty(&compact))
 }
 
+/// Prints the fields of `value`, a struct, that are not null: a table with a line for each.
+///
+/// # Errors
+/// When standard output cannot be written.
+pub fn figures<T: Serialize>(value: &T) -> anyhow::Result<()> {
+    let Fields(fields) = serde_json::from_str(&serde_json::to_string(value)?)?;
+    let known = fields.into_iter().filter(|(_, value)| !value.is_null());
+    let lines = known.map(|(name, value)| {
+        Fields(vec![
+            ("figure".to_owned(), name.into()),
+            ("value".to_owned(), value),
+        ])
+    });
+    text(&table(&lines.collect::<Vec<_>>()))
+}
+
 /// Prints bytes as they are and, where none is at their end, a line end.
 ///
 /// # Errors

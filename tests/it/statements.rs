@@ -14,7 +14,7 @@ async fn every_statement_can_be_prepared() {
         client.batch_execute(&statement).await.unwrap();
     }
     let mut prepared = 0;
-    for folder in ["check", "control", "demo", "ingest", "query"] {
+    for folder in ["check", "control", "demo", "ingest", "load", "query"] {
         for file in fs::read_dir(sql.join(folder)).unwrap() {
             let path = file.unwrap().path();
             let statement = fs::read_to_string(&path).unwrap();

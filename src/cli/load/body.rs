@@ -78,7 +78,10 @@ impl Body {
                 Slot::StartedAt => body.0.push(Piece::StartedAt),
                 Slot::EndedAt => body.0.push(Piece::EndedAt),
                 Slot::Original => body.0.push(Piece::Original),
-                Slot::Text(text) => body.text(text),
+                Slot::Text(text) => {
+                    let quoted = serde_json::Value::from(text).to_string();
+                    body.text(&quoted[1..quoted.len() - 1]);
+                }
             }
         }
         body.text(rest);
@@ -181,5 +184,63 @@ impl Items {
     fn some(&self, count: usize, chance: usize) -> &[u8] {
         let from = chance % (ITEMS - count) * ITEM;
         &self.0[from..from + count * ITEM - 1]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::Value;
+
+    use super::*;
+
+    const ID_TEXT: &[u8; ID] = b"0123456789abcdef0123456789abcdef";
+
+    fn fill(body: &Body, chance: usize) -> String {
+        let values = Values {
+            instance: ID_TEXT,
+            original: None,
+            number: 12,
+            started_at: Moment::now(),
+            ended_at: Moment::now(),
+            chance,
+        };
+        let mut text = BytesMut::new();
+        body.fill(&values, &Items::new(1), &mut text);
+        String::from_utf8(text.to_vec()).expect("text")
+    }
+
+    #[test]
+    fn places_are_filled_and_what_stands_around_them_stays() {
+        let recorded =
+            r#"{"id":0,"flow":"x-1","name":"old","was":"","rest":["x-1",{"id":5,"a":1}]}"#;
+        let places = [
+            ("x-1", Slot::Instance),
+            ("{\"id\":", Slot::Number),
+            ("\"name\":\"", Slot::Text("a \"new\" one")),
+            ("\"was\":\"", Slot::Original),
+        ];
+        let id = std::str::from_utf8(ID_TEXT).expect("text");
+        let expected = format!(
+            r#"{{"id":12,"flow":"{id}","name":"a \"new\" one","was":"","rest":["{id}",{{"id":12,"a":1}}]}}"#
+        );
+        assert_eq!(fill(&Body::new(recorded, &places), 0), expected);
+    }
+
+    #[test]
+    fn a_body_has_about_the_size_asked_for_and_is_no_other_ones() {
+        for bytes in [512, 4 << 10, 32 << 10, 512 << 10] {
+            let body = Body::sized("order", "validate", bytes);
+            let [one, other] = [3, 77].map(|chance| fill(&body, chance));
+            assert!(
+                (bytes * 3 / 4..bytes * 5 / 4).contains(&one.len()),
+                "{bytes}: {}",
+                one.len()
+            );
+            assert_ne!(one, other);
+            let value: Value = serde_json::from_str(&one).expect("JSON");
+            assert_eq!((&value["id"], &value["rerun"]), (&12.into(), &false.into()));
+            let items = value["flowChanges"]["0"]["attrs"]["items"].as_array();
+            assert!(items.is_some_and(|items| !items.is_empty()), "{one:.400}");
+        }
     }
 }

@@ -1,6 +1,6 @@
 //! What a run costs: CPU of the server, of PostgreSQL and of this program, where they can be seen.
 
-use std::{fs, path::Path};
+use std::{convert::Infallible, fs, path::Path, time::Duration};
 
 use tokio_postgres::Client;
 
@@ -10,19 +10,23 @@ use super::rest::{Connection, Target};
 const CPU: &str = "process_cpu_seconds_total";
 const MEMORY: &str = "process_resident_memory_bytes";
 
+/// How often progress is shown and the server's memory is looked at.
+const TICK: Duration = Duration::from_millis(250);
+
 /// What can be seen of whom.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Watch {
-    server: Option<Connection>,
+    server: Option<Target>,
+    /// The most memory that the server was seen to hold.
+    most_server_bytes: Option<f64>,
     /// The process of PostgreSQL that starts all others, if it runs on this machine.
     postmaster: Option<u32>,
 }
 
-/// CPU seconds used so far, and memory held now.
+/// CPU seconds used so far.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Cost {
     pub(super) server: Option<f64>,
-    pub(super) server_bytes: Option<f64>,
     pub(super) postgres: Option<f64>,
     pub(super) client: Option<f64>,
 }
@@ -31,30 +35,47 @@ impl Watch {
     /// Watches the server behind `target` if it tells its metrics, and the PostgreSQL of `database`
     /// if it runs here.
     pub(super) async fn new(target: Option<Target>, database: Option<&Client>) -> Self {
-        let mut watch = Self::default();
-        if let Some(target) = target {
-            watch.server = Connection::open(target).await.ok();
+        let postmaster = match database {
+            Some(client) => postmaster(client).await,
+            None => None,
+        };
+        Self {
+            server: target,
+            most_server_bytes: None,
+            postmaster,
         }
-        if let Some(client) = database {
-            watch.postmaster = postmaster(client).await;
+    }
+
+    /// Looks at the server and calls `show`, again and again until it is dropped.
+    pub(super) async fn follow(&mut self, show: impl Fn()) -> Infallible {
+        loop {
+            tokio::time::sleep(TICK).await;
+            show();
+            self.server_cpu().await;
         }
-        watch
+    }
+
+    /// The most memory that the server was seen to hold, in bytes.
+    pub(super) fn most_server_bytes(&self) -> Option<f64> {
+        self.most_server_bytes
     }
 
     /// What is used by now.
     pub(super) async fn cost(&mut self) -> Cost {
-        let mut cost = Cost {
-            client: Process::read("self").map(|own| own.cpu_seconds),
+        Cost {
+            server: self.server_cpu().await,
             postgres: self.postmaster.and_then(cpu_of_all),
-            ..Cost::default()
-        };
-        if let Some(server) = &mut self.server
-            && let Ok(text) = server.get("/metrics").await
-        {
-            cost.server = sample(&text, CPU);
-            cost.server_bytes = sample(&text, MEMORY);
+            client: Process::read("self").map(|own| own.cpu_seconds),
         }
-        cost
+    }
+
+    /// Asks the server; one that does not answer is not seen.
+    async fn server_cpu(&mut self) -> Option<f64> {
+        let mut server = Connection::open(self.server.clone()?).await.ok()?;
+        let text = server.get("/metrics").await.ok()?;
+        let most = [self.most_server_bytes, sample(&text, MEMORY)];
+        self.most_server_bytes = most.into_iter().flatten().reduce(f64::max);
+        sample(&text, CPU)
     }
 }
 

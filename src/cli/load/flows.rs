@@ -57,8 +57,6 @@ pub struct Flows {
     next: u64,
     step: u64,
     current: Flow,
-    /// The one before it.
-    before: Option<[u8; ID]>,
     /// Steps and flows that were made so far.
     made: (u64, u64),
 }
@@ -138,7 +136,6 @@ impl Cast {
                 at: At::Over,
                 started_at: Moment::now(),
             },
-            before: None,
             made: (0, 0),
             cast: self.clone(),
         };
@@ -227,12 +224,8 @@ impl Flows {
         let script = random.usize(..self.cast.scripts.len());
         let long = random.f64() < shape.long_flows;
         let recorded = self.cast.scripts[script].steps.len();
-        let original = (random.f64() < shape.reruns)
-            .then_some(self.before)
-            .flatten();
-        if self.current.at == At::Over && self.next >= self.step {
-            self.before = Some(self.current.id);
-        }
+        let first = self.next < self.step;
+        let original = (random.f64() < shape.reruns && !first).then_some(self.current.id);
         self.current = Flow {
             id: self.cast.id(self.next),
             original,
@@ -250,5 +243,109 @@ impl Flows {
             started_at: Moment::now(),
         };
         self.next += self.step;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    fn cast(change: impl FnOnce(&mut Shape)) -> Cast {
+        let mut shape = Shape {
+            user: "load".to_owned(),
+            app: "load".to_owned(),
+            payload: None,
+            long_flows: 0.0,
+            long_steps: 50,
+            reruns: 0.0,
+            steps_only: false,
+        };
+        change(&mut shape);
+        Cast::new(shape).expect("the traffic can be read")
+    }
+
+    /// The id, the original and the number of steps of so many flows.
+    fn flows(
+        cast: &Cast,
+        number: usize,
+        of: usize,
+        count: usize,
+    ) -> Vec<(String, Option<String>, u32)> {
+        let text = |id: &[u8; ID]| String::from_utf8_lossy(id).into_owned();
+        let mut flows = cast.flows(number, of);
+        let mut found = Vec::new();
+        while found.len() < count {
+            let next = flows.next();
+            if matches!(next.what, What::Ended) {
+                let values = next.values;
+                found.push((
+                    text(values.instance),
+                    values.original.map(text),
+                    values.number,
+                ));
+            }
+        }
+        let steps = found.iter().map(|(.., steps)| u64::from(*steps)).sum();
+        assert_eq!(flows.made(), (steps, count as u64));
+        found
+    }
+
+    #[test]
+    fn every_flow_has_an_id_of_its_own_with_the_ending_of_the_run() {
+        let cast = cast(|_| {});
+        let of = |number| flows(&cast, number, 3, 200);
+        let ids: HashSet<String> = (0..3).flat_map(of).map(|(id, ..)| id).collect();
+        assert_eq!(ids.len(), 600);
+        let hex = |id: &String| id.len() == ID && id.bytes().all(|b| b.is_ascii_hexdigit());
+        assert!(ids.iter().all(|id| hex(id) && id.ends_with(cast.suffix())));
+    }
+
+    #[test]
+    fn a_flow_is_a_start_its_steps_in_order_and_an_end() {
+        let cast = cast(|_| {});
+        let mut flows = cast.flows(0, 1);
+        for _ in 0..20 {
+            assert!(matches!(flows.next().what, What::Started));
+            let mut number = 0;
+            loop {
+                let next = flows.next();
+                assert_eq!(next.values.number, number);
+                match next.what {
+                    What::Step(_) => number += 1,
+                    What::Ended => break,
+                    What::Started => panic!("a start in the middle"),
+                }
+            }
+            assert!((3..=10).contains(&number), "{number} steps");
+        }
+        let mut steps = self::cast(|shape| shape.steps_only = true).flows(0, 1);
+        for _ in 0..100 {
+            assert!(matches!(steps.next().what, What::Step(_)));
+        }
+        assert_eq!(steps.made(), (100, 0));
+    }
+
+    #[test]
+    fn long_flows_and_reruns_have_their_share() {
+        let long = cast(|shape| shape.long_flows = 0.5);
+        let long = flows(&long, 0, 1, 2_000);
+        let long = long.iter().filter(|(.., steps)| *steps == 50).count();
+        assert!((800..1_200).contains(&long), "{long} of 2000");
+
+        let half = cast(|shape| shape.reruns = 0.5);
+        let half = flows(&half, 0, 1, 2_000);
+        let half = half
+            .iter()
+            .filter(|(_, original, _)| original.is_some())
+            .count();
+        assert!((800..1_200).contains(&half), "{half} of 2000");
+
+        let all = flows(&cast(|shape| shape.reruns = 1.0), 1, 2, 20);
+        assert_eq!(all[0].1, None);
+        for pair in all.windows(2) {
+            assert_eq!(pair[1].1.as_ref(), Some(&pair[0].0));
+        }
     }
 }

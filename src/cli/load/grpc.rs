@@ -165,18 +165,22 @@ async fn send(
     sent: &mpsc::Sender<Sent>,
 ) {
     let mut sequence = 0;
-    while let Some(events) = chunks.next(run) {
+    loop {
+        let due = pace.turn(run).await;
+        let Some(events) = chunks.next(run) else {
+            return;
+        };
         let count = events.len() as u64;
-        let due = pace.turn(run, count).await;
+        pace.used(count);
         let bytes = events.iter().map(|event| event.len() as u64).sum();
         for resent in [false, true] {
             if resent && !chunks.resends() {
                 continue;
             }
-            let Ok(place) = places.acquire().await else {
+            let Ok(permit) = places.acquire().await else {
                 return;
             };
-            place.forget();
+            permit.forget();
             sequence += 1;
             let on_its_way = Sent {
                 sequence,

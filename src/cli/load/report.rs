@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use serde::Serialize;
-use serde_json::Value;
 
 use super::{Protocol, cost::Cost, tally::Tally};
 use crate::cli::output::{self, Output};
@@ -94,20 +93,7 @@ impl Report {
         if output == Output::Json {
             return output::object(self);
         }
-        #[derive(Serialize)]
-        struct Line {
-            figure: String,
-            value: Value,
-        }
-        let Value::Object(figures) = serde_json::to_value(self)? else {
-            return Ok(());
-        };
-        let lines: Vec<_> = figures
-            .into_iter()
-            .filter(|(_, value)| !value.is_null())
-            .map(|(figure, value)| Line { figure, value })
-            .collect();
-        output::rows(output, &lines)
+        output::figures(self)
     }
 }
 

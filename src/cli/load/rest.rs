@@ -9,7 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, anyhow, bail};
 use bytes::{Buf as _, BytesMut};
 use http::{StatusCode, Uri};
 use tokio::{
@@ -34,6 +34,8 @@ const HEADERS: usize = 32;
 /// Where to post to.
 #[derive(Clone, Debug)]
 pub(super) struct Target {
+    /// The option and its value.
+    named: String,
     authority: String,
     host: String,
 }
@@ -58,7 +60,9 @@ impl Target {
     /// [`Usage`] when it is none that can be posted to; `option` is named.
     pub(super) fn new(option: &str, url: &str) -> anyhow::Result<Self> {
         let uri = url.parse::<Uri>().ok();
-        let plain = uri.filter(|uri| uri.scheme_str() == Some("http"));
+        let plain = uri.filter(|uri| {
+            uri.scheme_str() == Some("http") && uri.path_and_query().is_none_or(|path| path == "/")
+        });
         let authority = plain.as_ref().and_then(Uri::authority).ok_or_else(|| {
             Usage::error(format!(
                 "{option} {url} cannot be posted to; write it like http://host:9190, REST load goes without TLS"
@@ -66,6 +70,7 @@ impl Target {
         })?;
         let port = authority.port_u16().unwrap_or(80);
         Ok(Self {
+            named: format!("{option} {url}"),
             authority: format!("{}:{port}", authority.host()),
             host: authority.as_str().to_owned(),
         })
@@ -74,11 +79,11 @@ impl Target {
 
 impl Connection {
     pub(super) async fn open(target: Target) -> anyhow::Result<Self> {
-        let authority = &target.authority;
-        let tcp = timeout(CONNECT, TcpStream::connect(authority))
+        let named = &target.named;
+        let tcp = timeout(CONNECT, TcpStream::connect(&target.authority))
             .await
-            .with_context(|| format!("cannot reach {authority}: no answer within {CONNECT:?}"))?
-            .with_context(|| format!("cannot reach {authority}"))?;
+            .map_err(|_| anyhow!("cannot reach {named}: no answer within {CONNECT:?}"))?
+            .map_err(|error| anyhow!("cannot reach {named}: {error}; is the server running?"))?;
         tcp.set_nodelay(true)?;
         Ok(Self {
             target,
@@ -114,8 +119,12 @@ impl Connection {
         tally: &mut Tally,
     ) -> anyhow::Result<()> {
         let mut random = fastrand::Rng::new();
-        while run.take(1) == 1 {
-            let due = pace.turn(run, 1).await;
+        loop {
+            let due = pace.turn(run).await;
+            if run.take(1) == 0 {
+                return Ok(());
+            }
+            pace.used(1);
             let path = self.fill(&flows.next());
             let begun = due.unwrap_or_else(Instant::now);
             self.post(path, begun, run, tally).await?;
@@ -123,7 +132,6 @@ impl Connection {
                 self.post(path, Instant::now(), run, tally).await?;
             }
         }
-        Ok(())
     }
 
     /// Makes the request of an event; answers with its path.
@@ -254,5 +262,62 @@ impl Answer {
         }
         let whole = length.map_or(whole, |length| body.len() >= length);
         Ok(whole.then_some(Self { status, head, ends }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_is_whole_when_its_last_byte_is_there() {
+        let answers = [
+            ("200 OK\r\ncontent-length: 2\r\n\r\n{}", 200, false),
+            (
+                "503 Busy\r\nContent-Length: 0\r\nConnection: close\r\n\r\n",
+                503,
+                true,
+            ),
+            (
+                "200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n",
+                200,
+                false,
+            ),
+        ];
+        for (answer, status, ends) in answers {
+            let answer = format!("HTTP/1.1 {answer}");
+            for length in 0..answer.len() {
+                let part = Answer::read(&answer.as_bytes()[..length]);
+                assert!(
+                    part.expect("a part of an answer").is_none(),
+                    "{length} of {answer}"
+                );
+            }
+            let read = Answer::read(answer.as_bytes()).expect("an answer");
+            let read = read.expect("it is whole");
+            assert_eq!(
+                (read.status.as_u16(), read.ends),
+                (status, ends),
+                "{answer}"
+            );
+            assert_eq!(Some(read.head), answer.find("\r\n\r\n").map(|at| at + 4));
+        }
+        assert!(Answer::read(b"SSH-2.0\r\n\r\n").is_err());
+    }
+
+    #[test]
+    fn a_url_that_cannot_be_posted_to_is_called_wrong() {
+        for url in [
+            "https://host:9190",
+            "host:9190",
+            "http://host/v1",
+            "http://",
+            "",
+        ] {
+            let error = Target::new("--url", url).expect_err(url);
+            assert!(error.is::<Usage>(), "{url}: {error}");
+        }
+        let target = Target::new("--url", "http://host/").expect("a URL");
+        assert_eq!((&*target.authority, &*target.host), ("host:80", "host"));
     }
 }

@@ -1,9 +1,11 @@
 //! How long a run goes on and how fast, for all connections together.
 
 use std::{
-    sync::atomic::{AtomicBool, AtomicU64, Ordering},
+    sync::atomic::{AtomicU64, Ordering},
     time::{Duration, Instant},
 };
+
+use tokio_util::sync::CancellationToken;
 
 /// What the connections of a run share.
 #[derive(Debug)]
@@ -11,7 +13,7 @@ pub(super) struct Run {
     /// Events that may still be sent.
     left: AtomicU64,
     until: Option<Instant>,
-    stopped: AtomicBool,
+    stopped: CancellationToken,
     answered: AtomicU64,
 }
 
@@ -21,7 +23,7 @@ impl Run {
         Self {
             left: AtomicU64::new(events.unwrap_or(u64::MAX)),
             until: duration.map(|duration| Instant::now() + duration),
-            stopped: AtomicBool::new(false),
+            stopped: CancellationToken::new(),
             answered: AtomicU64::new(0),
         }
     }
@@ -29,7 +31,7 @@ impl Run {
     /// How many of `most` events may be sent now; 0 when the run is over.
     pub(super) fn take(&self, most: u64) -> u64 {
         let late = self.until.is_some_and(|until| Instant::now() >= until);
-        if late || self.stopped.load(Ordering::Relaxed) {
+        if late || self.stopped.is_cancelled() {
             return 0;
         }
         let take = |left: u64| Some(left - most.min(left));
@@ -48,7 +50,7 @@ impl Run {
 
     /// Nothing more is to be sent.
     pub(super) fn stop(&self) {
-        self.stopped.store(true, Ordering::Relaxed);
+        self.stopped.cancel();
     }
 
     /// Events that were answered so far.
@@ -60,9 +62,13 @@ impl Run {
         self.answered.fetch_add(events, Ordering::Relaxed);
     }
 
-    fn is_over(&self) -> bool {
-        self.stopped.load(Ordering::Relaxed)
-            || self.until.is_some_and(|until| Instant::now() >= until)
+    /// Waits until then, or until the run is over.
+    async fn wait_until(&self, due: Instant) {
+        let until = self.until.map_or(due, |until| until.min(due));
+        tokio::select! {
+            () = tokio::time::sleep_until(until.into()) => {}
+            () = self.stopped.cancelled() => {}
+        }
     }
 }
 
@@ -90,17 +96,73 @@ impl Pace {
         }
     }
 
-    /// Waits until it is time for the next `events`, and says when that was; none without a rate. A
-    /// connection that is late does not wait: what it is late counts as waiting for the ack.
-    pub(super) async fn turn(&mut self, run: &Run, events: u64) -> Option<Instant> {
-        let every = self.every?;
-        let due = self.due;
-        #[expect(clippy::cast_precision_loss, reason = "far below 2^52")]
-        let after = Duration::from_secs_f64(every * events as f64);
-        self.due = due + after;
-        if !run.is_over() {
-            tokio::time::sleep_until(due.into()).await;
+    /// Waits until it is time to send, or the run is over, and says when that was; none without a
+    /// rate. A connection that is late does not wait: what it is late counts as waiting for the ack.
+    pub(super) async fn turn(&self, run: &Run) -> Option<Instant> {
+        self.every?;
+        run.wait_until(self.due).await;
+        Some(self.due)
+    }
+
+    /// Notes that so many events are sent in this turn.
+    #[expect(clippy::cast_precision_loss, reason = "far below 2^52")]
+    pub(super) fn used(&mut self, events: u64) {
+        if let Some(every) = self.every {
+            self.due += Duration::from_secs_f64(every * events as f64);
         }
-        Some(due)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TENTH: Duration = Duration::from_millis(100);
+
+    #[test]
+    fn no_more_events_are_taken_than_asked_for() {
+        let run = Run::new(Some(250), None);
+        assert_eq!([200, 200, 200].map(|most| run.take(most)), [200, 50, 0]);
+        run.give_back(7);
+        assert_eq!([200, 200].map(|most| run.take(most)), [7, 0]);
+        run.give_back(7);
+        run.stop();
+        assert_eq!(run.take(1), 0);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn connections_take_turns_and_share_the_rate() {
+        let run = Run::new(None, None);
+        let begun = Instant::now();
+        // 20 events/s over two connections in chunks of two: a chunk every 100 ms
+        let mut paces = [0, 1].map(|number| Pace::new(Some(20.0), number, 2, 2));
+        let mut turns = Vec::new();
+        for turn in 0..6 {
+            let pace = &mut paces[turn % 2];
+            let due = pace.turn(&run).await.expect("a rate");
+            pace.used(2);
+            turns.push((due - begun).as_millis() / 50);
+        }
+        assert_eq!(turns, [0, 2, 4, 6, 8, 10]);
+        assert_eq!(Pace::new(None, 0, 1, 1).turn(&run).await, None);
+    }
+
+    #[tokio::test]
+    async fn nobody_waits_longer_than_the_run_goes_on() {
+        let day = 1.0 / 86_400.0;
+        let run = Run::new(None, Some(TENTH));
+        let mut pace = Pace::new(Some(day), 0, 1, 1);
+        pace.used(1);
+        pace.turn(&run).await;
+        assert_eq!(run.take(1), 0, "its time is over");
+
+        let run = Run::new(None, None);
+        let waiting = pace.turn(&run);
+        let stopping = async {
+            tokio::time::sleep(TENTH).await;
+            run.stop();
+        };
+        tokio::join!(waiting, stopping);
+        assert_eq!(run.take(1), 0);
     }
 }

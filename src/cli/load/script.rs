@@ -103,3 +103,121 @@ fn places<'a>(id: &'a str, user: &'a str, app: &'a str) -> [(&'a str, Slot<'a>);
         ("\"app_name\":\"", Slot::Text(app)),
     ]
 }
+
+#[cfg(test)]
+mod tests {
+    use bytes::BytesMut;
+    use serde_json::Value;
+
+    use super::*;
+    use crate::cli::load::{
+        body::{Items, Values},
+        time::Moment,
+    };
+
+    const ID: &[u8; 32] = b"0123456789abcdef0123456789abcdef";
+    const ORIGINAL: &[u8; 32] = b"fedcba9876543210fedcba9876543210";
+    const NUMBER: u32 = 7_777;
+
+    /// Where two values differ, and what stands there in the second.
+    fn differences(at: &str, one: &Value, other: &Value, found: &mut Vec<(String, Value)>) {
+        match (one, other) {
+            (Value::Object(ones), Value::Object(others)) => {
+                assert!(ones.keys().eq(others.keys()), "{at}");
+                for (key, value) in ones {
+                    differences(&format!("{at}/{key}"), value, &others[key], found);
+                }
+            }
+            (Value::Array(ones), Value::Array(others)) if ones.len() == others.len() => {
+                for (value, other) in ones.iter().zip(others) {
+                    differences(&format!("{at}/-"), value, other, found);
+                }
+            }
+            _ if one == other => {}
+            _ => found.push((at.to_owned(), other.clone())),
+        }
+    }
+
+    #[test]
+    fn a_flow_made_up_differs_from_the_recorded_one_in_its_places_alone() {
+        let (user, app) = ("load \"generator\"", "load");
+        let started_at = Moment::now();
+        let ended_at = started_at.later(std::time::Duration::from_millis(2));
+        let text = |moment: Moment| {
+            let mut text = BytesMut::new();
+            moment.write(&mut text);
+            Value::from(String::from_utf8_lossy(&text))
+        };
+        let id = |id: &[u8; 32]| Value::from(String::from_utf8_lossy(id));
+        let values = Values {
+            instance: ID,
+            original: Some(ORIGINAL),
+            number: NUMBER,
+            started_at,
+            ended_at,
+            chance: 0,
+        };
+        let (began, ended) = (text(started_at), text(ended_at));
+        let new = [
+            id(ID),
+            id(ORIGINAL),
+            NUMBER.into(),
+            began,
+            ended,
+            user.into(),
+            app.into(),
+        ];
+        let scripts = scripts(user, app, None).expect("the traffic can be read");
+        assert_eq!(scripts.len(), 5);
+        let requests: Vec<Request> = TRAFFIC
+            .lines()
+            .map(|line| serde_json::from_str(line).expect("a request"))
+            .collect();
+        let check = |path: &str, body: &Body, number: usize, places: &[&str]| {
+            let mut of = requests.iter().filter(|request| request.path == path);
+            let recorded = &of.nth(number).expect("it is recorded").body;
+            let mut filled = BytesMut::new();
+            body.fill(&values, &Items::new(1), &mut filled);
+            let [one, other] = [recorded.as_bytes(), &filled[..]]
+                .map(|json| serde_json::from_slice::<Value>(json).expect("JSON"));
+            let mut found = Vec::new();
+            differences("", &one, &other, &mut found);
+            for place in places {
+                assert!(
+                    found.iter().any(|(at, _)| at == place),
+                    "{place}: {filled:?}"
+                );
+            }
+            for (at, value) in found {
+                // a subflow's id is its flow's with a number behind it
+                let subflow = at.ends_with("FlowId");
+                let subflow = subflow.then(|| value.as_str()?.strip_suffix("-1").map(Value::from));
+                let value = subflow.flatten().unwrap_or(value);
+                assert!(new.contains(&value), "{at}: {value}");
+            }
+        };
+        let mut step = 0;
+        for (number, script) in scripts.iter().enumerate() {
+            let flow = [
+                "/user_id",
+                "/app_name",
+                "/flow_instance_id",
+                "/start_time",
+                "/end_time",
+            ];
+            check("/v1/instances/start", &script.start, number, &flow);
+            check(
+                "/v1/instances/start",
+                &script.start,
+                number,
+                &["/original_instance_id"],
+            );
+            check("/v1/instances/end", &script.end, number, &flow);
+            for recorded in &script.steps {
+                let places = ["/id", "/flowId", "/starttime", "/endtime"];
+                check("/v1/instances/steps", &recorded.body, step, &places);
+                step += 1;
+            }
+        }
+    }
+}

@@ -191,6 +191,10 @@ impl<'a> Event<'a> {
 /// Columns of a row, one after the other.
 struct Columns<'a>(&'a [u8]);
 
+#[expect(
+    clippy::option_option,
+    reason = "whether there is a column, and whether it is NULL"
+)]
 impl<'a> Columns<'a> {
     /// The next one; NULL is none within.
     fn value(&mut self) -> Option<Option<&'a [u8]>> {

@@ -1,6 +1,7 @@
 //! The commands that ask about past instances, against a real server with a real engine's traffic.
 
 mod engine;
+mod load;
 mod rerun;
 mod spool;
 mod tail;

@@ -2,6 +2,7 @@
 //! at once give the rows that a model of the rules gives.
 
 mod event;
+mod fold;
 mod model;
 mod orders;
 mod sent;
