@@ -34,7 +34,7 @@ off are taken and skipped.";
 /// The flows are recorded ones under new instance ids: 3 to 10 steps between a start and an end. Over
 /// gRPC they go in chunks, and an event counts once its chunk is acknowledged; over REST each is a
 /// request. With --rate the time to an ack begins when the event was due, so that a server that falls
-/// behind shows it.
+/// behind shows it. Ctrl-C ends the run early; a second one does not wait for the last answers.
 #[derive(clap::Args, Clone, Debug)]
 #[command(after_help = EXAMPLES)]
 pub struct Args {
