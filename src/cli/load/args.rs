@@ -46,7 +46,7 @@ pub struct Args {
         help_heading = "Sending"
     )]
     pub protocol: Protocol,
-    /// Streams, or connections over REST: each has one request on its way [default: 2, over REST 32]
+    /// Streams; over REST connections with one request on its way each [default: 2, over REST 32]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..), help_heading = "Sending")]
     pub connections: Option<u16>,
     /// Events a second, all connections together [default: as fast as they are answered]
