@@ -34,7 +34,7 @@ off are taken and skipped.";
 /// The flows are recorded ones under new instance ids: 3 to 10 steps between a start and an end. Over
 /// gRPC they go in chunks, and an event counts once its chunk is acknowledged; over REST each is a
 /// request. With --rate the time to an ack begins when the event was due, so that a server that falls
-/// behind shows it.
+/// behind shows it. Ctrl-C ends the run early; a second one does not wait for the last answers.
 #[derive(clap::Args, Clone, Debug)]
 #[command(after_help = EXAMPLES)]
 pub struct Args {
@@ -46,7 +46,7 @@ pub struct Args {
         help_heading = "Sending"
     )]
     pub protocol: Protocol,
-    /// Streams, or connections over REST: each has one request on its way [default: 2, over REST 32]
+    /// Streams; over REST connections with one request on its way each [default: 2, over REST 32]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..), help_heading = "Sending")]
     pub connections: Option<u16>,
     /// Events a second, all connections together [default: as fast as they are answered]
