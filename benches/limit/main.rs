@@ -11,8 +11,6 @@
 #![expect(
     clippy::print_stderr,
     clippy::cast_precision_loss,
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
     reason = "a program that prints rates"
 )]
 

@@ -66,7 +66,7 @@ pub(crate) async fn measure(service: &Service) -> anyhow::Result<Reading> {
         anyhow::ensure!(ids.len() == 50, "a page of {} instances", ids.len());
         next = behind;
     }
-    let page = spread(times);
+    let page = spread(&times);
 
     let mut times = Vec::with_capacity(FEW);
     for _ in 0..FEW {
@@ -80,7 +80,7 @@ pub(crate) async fn measure(service: &Service) -> anyhow::Result<Reading> {
         times.push(begun.elapsed());
         anyhow::ensure!(steps.len() == STEPS as usize, "{} steps", steps.len());
     }
-    let steps = spread(times);
+    let steps = spread(&times);
 
     let mut times = Vec::with_capacity(FEW);
     for _ in 0..FEW {
@@ -100,7 +100,7 @@ pub(crate) async fn measure(service: &Service) -> anyhow::Result<Reading> {
     Ok(Reading {
         page,
         steps,
-        snapshot: spread(times),
+        snapshot: spread(&times),
     })
 }
 
@@ -122,7 +122,7 @@ async fn page(
     Ok((ids.collect(), response.next_page))
 }
 
-fn spread(times: Vec<Duration>) -> Times {
+fn spread(times: &[Duration]) -> Times {
     let mut rounds = Rounds(times.iter().map(|time| time.as_secs_f64() * 1e3).collect());
     rounds.0.sort_by(f64::total_cmp);
     let at = |percent: usize| rounds.0[(rounds.0.len() - 1) * percent / 100];

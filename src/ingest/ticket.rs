@@ -97,9 +97,15 @@ pub struct Share {
     settled: bool,
 }
 
+/// Who is told.
+struct Answer {
+    receipt: oneshot::Sender<Result<Outcome, Lost>>,
+    witness: Option<Witness>,
+}
+
 struct Shared {
     result: Mutex<Result<Outcome, Lost>>,
-    answer: Mutex<Option<(oneshot::Sender<Result<Outcome, Lost>>, Option<Witness>)>>,
+    answer: Mutex<Option<Answer>>,
     _permit: Permit,
 }
 
@@ -119,7 +125,10 @@ pub fn witnessed(known: Outcome, permit: Permit, witness: Option<Witness>) -> (T
     let (answer, receipt) = oneshot::channel();
     let shared = Shared {
         result: Mutex::new(Ok(known)),
-        answer: Mutex::new(Some((answer, witness))),
+        answer: Mutex::new(Some(Answer {
+            receipt: answer,
+            witness,
+        })),
         _permit: permit,
     };
     (Ticket(Arc::new(shared)), Receipt(receipt))
@@ -156,12 +165,12 @@ impl Drop for Share {
 impl Drop for Shared {
     fn drop(&mut self) {
         let result = std::mem::replace(&mut *lock(&self.result), Err(Lost));
-        if let Some((answer, witness)) = lock(&self.answer).take() {
-            if let Some(witness) = witness {
+        if let Some(answer) = lock(&self.answer).take() {
+            if let Some(witness) = answer.witness {
                 witness(&result);
             }
             // A stream that has gone does not want its answers.
-            let _ = answer.send(result);
+            let _ = answer.receipt.send(result);
         }
     }
 }

@@ -98,6 +98,14 @@ impl Failure {
         self.is(&SqlState::UNIQUE_VIOLATION) || self.deadlock()
     }
 
+    /// Whether it is about a row of this table.
+    pub fn is_of(&self, table: &str) -> bool {
+        let Self::Statement(error) = self else {
+            return false;
+        };
+        error.as_db_error().and_then(|error| error.table()) == Some(table)
+    }
+
     /// Whether another writer locked the same rows in another order.
     pub fn deadlock(&self) -> bool {
         self.is(&SqlState::T_R_DEADLOCK_DETECTED)

@@ -17,11 +17,13 @@ use super::{
     session::Session,
 };
 
-/// How steps are written.
+/// How rows are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Way {
-    /// Straight into the table; fails when one is there already.
+    /// Straight into the tables; fails when one is there already.
     Optimistic,
+    /// Steps straight into their table, starts and ends through the staging table.
+    OptimisticSteps,
     /// Through the staging table; whatever is there already, the later record stays.
     Staged,
 }
@@ -62,7 +64,7 @@ pub async fn write(
         client.query_one(&session.marks_any, &[])
     )?;
     let marks = marks(session, batch, rows, any.get("cuts"), any.get("reruns")).await?;
-    let optimistic = way == Way::Optimistic && !session.citus && marks.cut.is_empty();
+    let optimistic = way != Way::Staged && !session.citus && marks.cut.is_empty();
 
     let mut written = Written::default();
     let steps = batch.step_range(rows);
@@ -75,7 +77,8 @@ pub async fn write(
     }
     let flows = batch.flow_range(rows);
     if !flows.is_empty() {
-        write_flows(session, batch, flows, optimistic, &marks, &mut written).await?;
+        let folded = optimistic && way == Way::Optimistic;
+        write_flows(session, batch, flows, folded, &marks, &mut written).await?;
     }
     session.commit().await?;
     Ok(written)
@@ -164,13 +167,13 @@ async fn write_flows(
     session: &Session,
     batch: &Batch,
     range: Range<usize>,
-    optimistic: bool,
+    folded: bool,
     marks: &Marks,
     written: &mut Written,
 ) -> Result<(), Failure> {
     let client = &session.client;
     let mut staged = Vec::new();
-    if optimistic {
+    if folded {
         let folded = batch.fold(range);
         if !folded.rows.is_empty() {
             copy_in(client, &session.flows_copy, folded.rows.into_iter()).await?;

@@ -44,6 +44,8 @@ pub struct Writer {
     options: Options,
     line: Line,
     staged_batches: u32,
+    /// As many batches whose starts and ends are staged, after an instance began that was there.
+    staged_flows: u32,
     pauses: ExponentialBackoff,
     /// No app is registered before.
     register_from: Instant,
@@ -63,6 +65,7 @@ impl Writer {
             options,
             line,
             staged_batches: 0,
+            staged_flows: 0,
             pauses: pauses(),
             register_from: Instant::now(),
         }
@@ -125,12 +128,26 @@ impl Writer {
     }
 
     /// Writes `rows` in one transaction, the optimistic way when nothing speaks against it, and the
-    /// staged way at once when that meets a duplicate.
+    /// staged way at once when that meets a duplicate: an instance that begins anew stages starts and
+    /// ends alone.
     async fn attempt(&mut self, batch: &Batch, rows: &Range<usize>) -> Result<Written, Failure> {
-        if self.staged_batches == 0 && !batch.resent() {
-            match self.line.write(batch, rows, Way::Optimistic).await {
-                Err(failure) if failure.conflict() => self.staged_batches = STAGED_BATCHES,
-                outcome => return outcome,
+        while self.staged_batches == 0 && !batch.resent() {
+            let way = match self.staged_flows {
+                0 => Way::Optimistic,
+                _ => Way::OptimisticSteps,
+            };
+            match self.line.write(batch, rows, way).await {
+                Err(failure) if failure.conflict() => {
+                    if way == Way::Optimistic && failure.is_of("flowstate") {
+                        self.staged_flows = STAGED_BATCHES;
+                    } else {
+                        self.staged_batches = STAGED_BATCHES;
+                    }
+                }
+                outcome => {
+                    self.staged_flows = self.staged_flows.saturating_sub(1);
+                    return outcome;
+                }
             }
         }
         let mut outcome = self.line.write(batch, rows, Way::Staged).await;
