@@ -164,10 +164,10 @@ impl Bench {
             let counted = round >= WARM_UPS;
             self.copy(counted, &copied, &mut limit).await?;
             flows
-                .add(counted, &self.service, &["--events", &events])
+                .add(counted, &self.service, &["--prepare", "--events", &events])
                 .await?;
             self.service.clear().await?;
-            let words = ["--events", &events, "--steps-only"];
+            let words = ["--prepare", "--events", &events, "--steps-only"];
             steps.add(counted, &self.service, &words).await?;
             self.service.clear().await?;
         }
@@ -188,7 +188,7 @@ impl Bench {
         for round in 0..WARM_UPS + self.pairs {
             let counted = round >= WARM_UPS;
             self.copy(counted, &copied, &mut limit).await?;
-            let words = ["--events", &events, "--payload", payload];
+            let words = ["--prepare", "--events", &events, "--payload", payload];
             flows.add(counted, &self.service, &words).await?;
             self.service.clear().await?;
         }
@@ -250,7 +250,7 @@ impl Bench {
         let (mut empty, mut beside) = (Loaded::default(), Loaded::default());
         for round in 0..WARM_UPS + self.pairs {
             let counted = round >= WARM_UPS;
-            let words = ["--events", &events];
+            let words = ["--prepare", "--events", &events];
             empty.add(counted, &self.service, &words).await?;
             self.service.clear().await?;
             beside.add(counted, full, &words).await?;

@@ -64,6 +64,9 @@ pub struct Args {
     /// Chunks of a stream that may be unanswered, over gRPC
     #[arg(long, value_name = "N", default_value_t = 64, value_parser = clap::value_parser!(u16).range(1..), help_heading = "Sending")]
     pub unanswered: u16,
+    /// Make all chunks before the clock starts, over gRPC; they are held in memory, so give --events
+    #[arg(long, requires = "events", help_heading = "Sending")]
+    pub prepare: bool,
     /// Share of chunks, or of requests, that are sent twice, like 1% or 0.01
     #[arg(long, value_name = "SHARE", default_value = "0%", value_parser = share, help_heading = "Sending")]
     pub resends: f64,

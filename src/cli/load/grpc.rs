@@ -1,6 +1,6 @@
 //! Load over gRPC: streams that send chunks and take acks.
 
-use std::{sync::Arc, time::Instant};
+use std::{collections::VecDeque, sync::Arc, time::Instant};
 
 use anyhow::bail;
 use bytes::{Bytes, BytesMut};
@@ -93,11 +93,16 @@ impl Stream {
         })
     }
 
-    /// Sends `flows` until the run is over and every chunk is answered. The tally holds what was
+    /// The chunks of `flows` as this stream takes them.
+    pub(super) fn chunks(&self, flows: Flows) -> Chunks {
+        Chunks::new(flows, self.terms, self.chunk_bytes)
+    }
+
+    /// Sends `chunks` until the run is over and every one is answered. The tally holds what was
     /// answered, also when the stream breaks.
     pub(super) async fn drive(
         self,
-        flows: Flows,
+        mut chunks: Chunks,
         run: &Run,
         pace: Pace,
         tally: &mut Tally,
@@ -105,13 +110,12 @@ impl Stream {
         let Self {
             requests,
             mut responses,
-            chunk_bytes,
             unanswered,
             terms,
+            ..
         } = self;
         let places = Arc::clone(&unanswered);
         let (sent, mut waiting) = mpsc::channel(terms.unanswered.max(1) * 2);
-        let mut chunks = Chunks::new(flows, terms, chunk_bytes);
         let making = &mut chunks;
         let sending = async move {
             // Both ends of the stream's channels are closed by this.
@@ -212,11 +216,13 @@ fn count(tally: &mut Tally, ack: &Ack) {
 }
 
 /// Events put together into chunks.
-struct Chunks {
+pub(super) struct Chunks {
     events: Events,
     terms: Terms,
     chunk_bytes: usize,
     random: fastrand::Rng,
+    /// Those made beforehand.
+    prepared: Option<VecDeque<Vec<Bytes>>>,
 }
 
 impl Chunks {
@@ -226,12 +232,36 @@ impl Chunks {
             terms,
             chunk_bytes,
             random: fastrand::Rng::new(),
+            prepared: None,
         }
+    }
+
+    /// Makes all chunks of so many events now; there are no others then.
+    pub(super) fn prepare(&mut self, events: u64) {
+        let mut prepared = VecDeque::new();
+        let mut left = events;
+        while left > 0 {
+            let chunk = self.make(left.min(self.terms.chunk_events));
+            left -= chunk.len() as u64;
+            prepared.push_back(chunk);
+        }
+        self.prepared = Some(prepared);
     }
 
     /// The events of the next chunk; none when the run is over.
     fn next(&mut self, run: &Run) -> Option<Vec<Bytes>> {
+        if let Some(prepared) = &mut self.prepared {
+            let events = prepared.pop_front()?;
+            return (run.take(events.len() as u64) > 0).then_some(events);
+        }
         let most = run.take(self.terms.chunk_events);
+        let events = self.make(most);
+        run.give_back(most - events.len() as u64);
+        (!events.is_empty()).then_some(events)
+    }
+
+    /// At most so many events, as many as a chunk takes.
+    fn make(&mut self, most: u64) -> Vec<Bytes> {
         let largest = self.events.flows.largest();
         let mut events = Vec::with_capacity(usize::try_from(most).unwrap_or_default());
         let mut bytes = 0;
@@ -244,8 +274,7 @@ impl Chunks {
             bytes += event.len() + AROUND_EVENT;
             events.push(event);
         }
-        run.give_back(most - events.len() as u64);
-        (!events.is_empty()).then_some(events)
+        events
     }
 
     fn resends(&mut self) -> bool {

@@ -88,6 +88,11 @@ struct Loaded {
 
 /// The server to post to over REST, and to ask for its metrics; over gRPC it need not be known.
 fn target(args: &Args) -> anyhow::Result<Option<Target>> {
+    if args.prepare && args.protocol == Protocol::Rest {
+        return Err(Usage::error(
+            "--prepare is for chunks; leave it out with --protocol rest",
+        ));
+    }
     let server = &args.server.server;
     match (args.protocol, &args.url) {
         (Protocol::Rest, Some(url)) => Target::new("--url", url).map(Some),
@@ -113,7 +118,13 @@ async fn load(
             Sender::Rest(rest::Connection::open(target.clone()).await?)
         } else {
             let channel = args.server.channel().await?;
-            Sender::Grpc(grpc::Stream::open(channel, cast, args.terms()).await?)
+            let stream = grpc::Stream::open(channel, cast, args.terms()).await?;
+            let mut chunks = stream.chunks(cast.flows(number, connections));
+            if let (true, Some(events)) = (args.prepare, args.events) {
+                let (all, number) = (connections as u64, number as u64);
+                chunks.prepare(events / all + u64::from(number < events % all));
+            }
+            Sender::Grpc(stream, chunks)
         };
         senders.push((number, sender));
     }
@@ -123,13 +134,13 @@ async fn load(
     let begun = Instant::now();
     let sending = join_all(senders.into_iter().map(|(number, sender)| {
         let pace = Pace::new(args.rate, number, connections, args.chunk());
-        let flows = cast.flows(number, connections);
         let run = &run;
         async move {
             let mut tally = Tally::new();
             let driven = match sender {
-                Sender::Grpc(stream) => stream.drive(flows, run, pace, &mut tally).await,
+                Sender::Grpc(stream, chunks) => stream.drive(chunks, run, pace, &mut tally).await,
                 Sender::Rest(connection) => {
+                    let flows = cast.flows(number, connections);
                     let resends = args.resends;
                     connection
                         .drive(flows, resends, run, pace, &mut tally)
@@ -188,7 +199,7 @@ async fn interrupted(run: &Run) -> io::Result<()> {
 
 /// A connection of either kind.
 enum Sender {
-    Grpc(grpc::Stream),
+    Grpc(grpc::Stream, grpc::Chunks),
     Rest(rest::Connection),
 }
 

@@ -8,6 +8,8 @@ use serde_json::value::RawValue;
 use super::{Time, scan::parts};
 use crate::event::excerpt;
 
+/// Fields of the objects of a step, at most, where engines make it.
+const FIELDS: usize = 9;
 /// Letters of a key or a value that an error shows.
 const SHOWN: usize = 40;
 
@@ -240,7 +242,7 @@ fn object(raw: Raw<'_>) -> Read<Option<Object<'_>>> {
     if !raw.get().starts_with('{') {
         return Err(wrong("an object", raw));
     }
-    let mut fields = Vec::new();
+    let mut fields = Vec::with_capacity(FIELDS);
     let mut parts = parts(raw.get());
     while let (Some(key), Some(value)) = (parts.next(), parts.next()) {
         let key = decoded(key).map_err(|error| Invalid::new("", format!("not JSON: {error}")))?;

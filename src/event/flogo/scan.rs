@@ -33,47 +33,65 @@ impl<'a> Iterator for Parts<'a> {
     }
 }
 
+/// Whether a byte opens or closes something, or begins a text.
+const MARKS: [bool; 256] = {
+    let mut marks = [false; 256];
+    let mut at = 0;
+    while at < BYTES.len() {
+        marks[BYTES[at] as usize] = true;
+        at += 1;
+    }
+    marks
+};
+const BYTES: &[u8] = b"\"{}[]";
+
 /// Position behind the value that begins at `begin`.
 fn end(bytes: &[u8], begin: usize) -> usize {
     match bytes[begin] {
         b'"' => string_end(bytes, begin),
-        b'{' | b'[' => {
-            let (mut at, mut depth) = (begin, 0_usize);
-            while let Some(byte) = bytes.get(at) {
-                match byte {
-                    b'"' => {
-                        at = string_end(bytes, at);
-                        continue;
-                    }
-                    b'{' | b'[' => depth += 1,
-                    b'}' | b']' if depth == 1 => return at + 1,
-                    b'}' | b']' => depth -= 1,
-                    _ => {}
-                }
-                at += 1;
-            }
-            bytes.len()
-        }
+        b'{' | b'[' => container_end(bytes, begin),
         _ => {
-            let ends =
-                |byte: &u8| matches!(byte, b',' | b'}' | b']' | b' ' | b'\t' | b'\n' | b'\r');
+            let ends = |byte: &u8| matches!(byte, b',' | b'}' | b']' | b' ' | b'\t' | b'\n' | b'\r');
             let rest = &bytes[begin..];
             begin + rest.iter().position(ends).unwrap_or(rest.len())
         }
     }
 }
 
+fn container_end(bytes: &[u8], begin: usize) -> usize {
+    let (mut at, mut depth) = (begin, 0_usize);
+    while let Some(found) = position(bytes, at, |byte| MARKS[usize::from(byte)]) {
+        at = match bytes[found] {
+            b'"' => string_end(bytes, found),
+            b'{' | b'[' => {
+                depth += 1;
+                found + 1
+            }
+            _ if depth == 1 => return found + 1,
+            _ => {
+                depth -= 1;
+                found + 1
+            }
+        };
+    }
+    bytes.len()
+}
+
 /// Position behind the text whose first quotation mark is at `begin`.
 fn string_end(bytes: &[u8], begin: usize) -> usize {
     let mut at = begin + 1;
-    while let Some(byte) = bytes.get(at) {
-        match byte {
-            b'"' => return at + 1,
-            b'\\' => at += 2,
-            _ => at += 1,
+    while let Some(found) = position(bytes, at, |byte| byte == b'"' || byte == b'\\') {
+        if bytes[found] == b'"' {
+            return found + 1;
         }
+        at = found + 2;
     }
     bytes.len()
+}
+
+fn position(bytes: &[u8], from: usize, wanted: impl Fn(u8) -> bool) -> Option<usize> {
+    let found = bytes.get(from..)?.iter().position(|byte| wanted(*byte))?;
+    Some(from + found)
 }
 
 #[cfg(test)]

@@ -216,7 +216,8 @@ async fn contents_are_json_of_the_size_asked_for_and_no_two_are_the_same() {
         ("32k", 30_000..35_000),
     ] {
         let served = Served::new().await;
-        served.report(&["--payload", size, "--events", "300"]).await;
+        let words = ["--payload", size, "--events", "300", "--prepare"];
+        served.report(&words).await;
         let contents = served.contents().await;
         let different: HashSet<&[u8]> = contents.iter().map(|content| &content[..]).collect();
         assert_eq!(different.len(), contents.len());

@@ -48,6 +48,12 @@ async fn a_load_that_is_called_wrongly_names_the_option_and_the_remedy() {
             ["--url", "--server"],
         ),
         (&["load", "--verify"], 2, ["--verify", "--database-url"]),
+        (&["load", "--prepare"], 2, ["--events", "required"]),
+        (
+            &["load", "--prepare", "--events", "9", "--protocol", "rest"],
+            2,
+            ["--prepare", "leave it out"],
+        ),
         (
             &["load", "--server", &grpc],
             1,
