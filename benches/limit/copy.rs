@@ -24,23 +24,16 @@ pub(crate) struct Way {
     pub(crate) batch: usize,
 }
 
-/// What is tried to find the best.
-pub(crate) const WAYS: [Way; 9] = {
-    const fn way(connections: usize, batch: usize) -> Way {
-        Way { connections, batch }
-    }
-    [
-        way(1, 2_000),
-        way(1, 10_000),
-        way(1, 50_000),
-        way(2, 2_000),
-        way(2, 10_000),
-        way(2, 50_000),
-        way(4, 2_000),
-        way(4, 10_000),
-        way(4, 50_000),
-    ]
-};
+/// What is tried to find the best; transactions of rows that are `larger` times as large have fewer.
+pub(crate) fn ways(larger: usize) -> Vec<Way> {
+    let ways = [1, 2, 4].into_iter().flat_map(|connections| {
+        [2_000, 10_000, 50_000].map(|batch| Way {
+            connections,
+            batch: batch / larger,
+        })
+    });
+    ways.collect()
+}
 
 /// Steps as rows of COPY.
 pub(crate) struct Rows(Vec<Vec<u8>>);

@@ -56,7 +56,8 @@ fn main() -> anyhow::Result<()> {
 struct Bench {
     service: Service,
     pairs: usize,
-    way: Way,
+    /// By payload: the rates of all ways of raw COPY.
+    ways: Vec<(&'static str, Vec<(Way, f64)>)>,
 }
 
 async fn measure(rig: &Rig) -> anyhow::Result<Results> {
@@ -66,19 +67,16 @@ async fn measure(rig: &Rig) -> anyhow::Result<Results> {
     let service = rig.service("small").await?;
     let machine = machine::describe(&service).await?;
 
-    say("the best way of raw COPY");
-    let (way, ways) = best_way(&service, &Rows::new(rows, None)?).await?;
-    let bench = Bench {
+    let mut bench = Bench {
         service,
         pairs,
-        way,
+        ways: Vec::new(),
     };
-    let mut sides = Vec::new();
     let (recorded, flows, steps) = bench.recorded(rows).await?;
-    for (payload, bytes, part) in [("4k", 4 << 10, 5), ("32k", 32 << 10, 40)] {
-        sides.extend(bench.sized(payload, bytes, rows / part).await?);
+    let mut sides = bench.rest(rows / 8).await?;
+    for (payload, bytes, larger) in [("4k", 4 << 10, 5), ("32k", 32 << 10, 40)] {
+        sides.extend(bench.sized(payload, bytes, rows, larger).await?);
     }
-    sides.extend(bench.rest(rows / 8).await?);
     say("time to the ack at half the rate");
     let rate = (flows.rates.median() / 2.0).round();
     let half = bench
@@ -112,8 +110,7 @@ async fn measure(rig: &Rig) -> anyhow::Result<Results> {
         machine,
         pairs,
         rows,
-        way,
-        ways,
+        ways: bench.ways,
         cpu: flows.cpu,
         memory: flows.memory,
         steps_cpu: steps.cpu,
@@ -154,9 +151,10 @@ impl Loaded {
 
 impl Bench {
     /// Steps and whole flows as they were recorded.
-    async fn recorded(&self, rows: usize) -> anyhow::Result<(Vec<Side>, Loaded, Loaded)> {
+    async fn recorded(&mut self, rows: usize) -> anyhow::Result<(Vec<Side>, Loaded, Loaded)> {
         say("recorded payloads");
         let copied = Rows::new(rows, None)?;
+        self.find_best("recorded", &copied, 1).await?;
         let events = rows.to_string();
         let (mut limit, mut flows, mut steps) =
             (Rounds::default(), Loaded::default(), Loaded::default());
@@ -180,9 +178,17 @@ impl Bench {
     }
 
     /// Whole flows whose steps have payloads of this size.
-    async fn sized(&self, payload: &str, bytes: usize, rows: usize) -> anyhow::Result<Vec<Side>> {
+    async fn sized(
+        &mut self,
+        payload: &'static str,
+        bytes: usize,
+        rows: usize,
+        larger: usize,
+    ) -> anyhow::Result<Vec<Side>> {
         say(&format!("payloads of {payload}"));
+        let rows = rows / larger;
         let copied = Rows::new(rows, Some(bytes))?;
+        self.find_best(payload, &copied, larger).await?;
         let events = rows.to_string();
         let (mut limit, mut flows) = (Rounds::default(), Loaded::default());
         for round in 0..WARM_UPS + self.pairs {
@@ -266,8 +272,39 @@ impl Bench {
         ])
     }
 
+    /// Tries every way of raw COPY with these rows.
+    async fn find_best(
+        &mut self,
+        payload: &'static str,
+        rows: &Rows,
+        larger: usize,
+    ) -> anyhow::Result<()> {
+        let mut rounds: Vec<_> = (copy::ways(larger).into_iter())
+            .map(|way| (way, Rounds::default()))
+            .collect();
+        for round in 0..4 {
+            for (way, rates) in &mut rounds {
+                let rate = copied(&self.service, rows, *way).await?;
+                if round > 0 {
+                    rates.add(rate);
+                }
+            }
+        }
+        let medians = rounds.iter().map(|(way, rates)| (*way, rates.median()));
+        self.ways.push((payload, medians.collect()));
+        Ok(())
+    }
+
+    /// The way that was fastest in the median with the rows that were tried last.
+    fn best(&self) -> Way {
+        let ways = self.ways.last().map(|(_, ways)| ways.as_slice());
+        let ways = ways.unwrap_or_default().iter();
+        let best = ways.max_by(|(_, one), (_, other)| one.total_cmp(other));
+        best.expect("all ways were tried").0
+    }
+
     async fn copy(&self, counted: bool, rows: &Rows, rates: &mut Rounds) -> anyhow::Result<()> {
-        let rate = copied(&self.service, rows, self.way).await?;
+        let rate = copied(&self.service, rows, self.best()).await?;
         if counted {
             rates.add(rate);
         }
@@ -283,28 +320,6 @@ async fn copied(service: &Service, rows: &Rows, way: Way) -> anyhow::Result<f64>
     let rate = rows.len() as f64 / begun.elapsed().as_secs_f64();
     service.clear().await?;
     Ok(rate)
-}
-
-/// The way that is fastest in the median of three rounds, and the rates of all.
-async fn best_way(service: &Service, rows: &Rows) -> anyhow::Result<(Way, Vec<(Way, f64)>)> {
-    let mut rounds = copy::WAYS.map(|way| (way, Rounds::default()));
-    for round in 0..4 {
-        for (way, rates) in &mut rounds {
-            let rate = copied(service, rows, *way).await?;
-            if round > 0 {
-                rates.add(rate);
-            }
-        }
-    }
-    let medians: Vec<_> = rounds
-        .iter()
-        .map(|(way, rates)| (*way, rates.median()))
-        .collect();
-    let best = medians
-        .iter()
-        .max_by(|(_, one), (_, other)| one.total_cmp(other));
-    let best = best.map_or(copy::WAYS[4], |(way, _)| *way);
-    Ok((best, medians))
 }
 
 /// Shows sides as soon as they are there.

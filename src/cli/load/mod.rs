@@ -2,10 +2,11 @@
 //! the answers took.
 //!
 //! `flows` decides what happens, from recorded flows (`script`) whose bodies have places left open
-//! (`body`); `grpc` and `rest` send it; `run` says how long and how fast; `tally` and `cost` measure.
+//! (`body`); `grpc`, in `chunks`, and `rest` send it; `run` says how long and how fast; `tally` and `cost` measure.
 
 mod args;
 mod body;
+mod chunks;
 mod cost;
 mod flows;
 mod grpc;
@@ -34,8 +35,8 @@ use super::Usage;
 use crate::pg::Connector;
 
 pub use args::{Args, Payload, Protocol};
+pub use chunks::Events;
 pub use flows::{Cast, Flows, Shape};
-pub use grpc::Events;
 
 /// Sends, waits for the answers and prints what was measured.
 ///
@@ -115,7 +116,7 @@ async fn load(
     let mut senders = Vec::with_capacity(connections);
     for number in 0..connections {
         let sender = if let (Protocol::Rest, Some(target)) = (args.protocol, &target) {
-            Sender::Rest(rest::Connection::open(target.clone()).await?)
+            Sender::Rest(Box::new(rest::Connection::open(target.clone()).await?))
         } else {
             let channel = args.server.channel().await?;
             let stream = grpc::Stream::open(channel, cast, args.terms()).await?;
@@ -124,7 +125,7 @@ async fn load(
                 let (all, number) = (connections as u64, number as u64);
                 chunks.prepare(events / all + u64::from(number < events % all));
             }
-            Sender::Grpc(stream, chunks)
+            Sender::Grpc(Box::new((stream, chunks)))
         };
         senders.push((number, sender));
     }
@@ -138,7 +139,10 @@ async fn load(
         async move {
             let mut tally = Tally::new();
             let driven = match sender {
-                Sender::Grpc(stream, chunks) => stream.drive(chunks, run, pace, &mut tally).await,
+                Sender::Grpc(stream) => {
+                    let (stream, chunks) = *stream;
+                    stream.drive(chunks, run, pace, &mut tally).await
+                }
                 Sender::Rest(connection) => {
                     let flows = cast.flows(number, connections);
                     let resends = args.resends;
@@ -199,8 +203,8 @@ async fn interrupted(run: &Run) -> io::Result<()> {
 
 /// A connection of either kind.
 enum Sender {
-    Grpc(grpc::Stream, grpc::Chunks),
-    Rest(rest::Connection),
+    Grpc(Box<(grpc::Stream, chunks::Chunks)>),
+    Rest(Box<rest::Connection>),
 }
 
 /// Counts the rows of the run and says whether the tables have every one that was acknowledged.

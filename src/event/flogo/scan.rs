@@ -51,7 +51,8 @@ fn end(bytes: &[u8], begin: usize) -> usize {
         b'"' => string_end(bytes, begin),
         b'{' | b'[' => container_end(bytes, begin),
         _ => {
-            let ends = |byte: &u8| matches!(byte, b',' | b'}' | b']' | b' ' | b'\t' | b'\n' | b'\r');
+            let ends =
+                |byte: &u8| matches!(byte, b',' | b'}' | b']' | b' ' | b'\t' | b'\n' | b'\r');
             let rest = &bytes[begin..];
             begin + rest.iter().position(ends).unwrap_or(rest.len())
         }
