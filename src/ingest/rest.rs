@@ -230,7 +230,8 @@ impl Recorder {
         self.lifecycle.spawn(async move {
             let storing = async {
                 if let (Some(instance), Some(app)) = (taken.skipped.take(), taken.app.clone()) {
-                    skipped.note(instance, app).await?;
+                    let noted = skipped.note(instance, app).await;
+                    noted.inspect_err(|_| metrics.lost())?;
                 }
                 let submitted = submit(&intake, &metrics, taken, permit, read_at);
                 drop(intake);

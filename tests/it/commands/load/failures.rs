@@ -17,6 +17,9 @@ async fn a_load_that_is_called_wrongly_names_the_option_and_the_remedy() {
     for part in ["--payload", "`x` is not a size", "like 0.5k, 4k or 32k"] {
         assert!(payload.err.contains(part), "no {part} in {}", payload.err);
     }
+    let prepare = Run::new(&["load", "--prepare"]).end().await;
+    assert_eq!(prepare.status, Some(2));
+    assert!(prepare.err.contains("--events <N>"), "{}", prepare.err);
     let https = [
         "load",
         "--protocol",
@@ -48,7 +51,6 @@ async fn a_load_that_is_called_wrongly_names_the_option_and_the_remedy() {
             ["--url", "--server"],
         ),
         (&["load", "--verify"], 2, ["--verify", "--database-url"]),
-        (&["load", "--prepare"], 2, ["--events", "required"]),
         (
             &["load", "--prepare", "--events", "9", "--protocol", "rest"],
             2,
