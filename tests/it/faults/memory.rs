@@ -37,18 +37,18 @@ async fn most(program: &Program, budget: usize, time: Duration) -> usize {
     most
 }
 
-/// What `streams` streams make of a program with a budget and a locked table, in resident bytes:
-/// before they come, and at most. In the end everything is stored.
+/// What `streams` streams make of a program with a locked table, in resident bytes: before they come,
+/// and at most; and its budget. In the end everything is stored.
 async fn locked_out(
     flags: &[&str],
-    budget: usize,
     streams: usize,
     shape: Shape,
     time: Duration,
-) -> (usize, usize) {
+) -> (usize, usize, usize) {
     let database = support::database().await;
     let own = ["--database-url", &database.url, "--no-spool"];
     let mut program = Program::serve(&[&own, flags].concat()).await;
+    let budget = metric(program.address, "flowtrail_ingest_queue_limit_bytes").await;
     let before = program.resident_bytes();
     let mut lock = database.client().await;
     let locked = lock.transaction().await.unwrap();
@@ -65,14 +65,15 @@ async fn locked_out(
     verify(&database.client().await, &ledgers).await;
     assert_eq!(held(&program).await, 0, "all is given back");
     assert_eq!(program.terminate().await, Some(0));
-    (before, most)
+    (before, most, budget)
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn many_streams_of_big_chunks_stay_within_the_budget() {
     let flags = ["--queue-bytes", &BUDGET.to_string()];
     let time = Duration::from_secs(5);
-    let (before, most) = locked_out(&flags, BUDGET, STREAMS, BIG, time).await;
+    let (before, most, budget) = locked_out(&flags, STREAMS, BIG, time).await;
+    assert_eq!(budget, BUDGET);
     let most = most - before;
     let bound = BUDGET + STREAMS * CHUNK + ALLOWANCE;
     assert!(most < bound, "{most} bytes more than idle, over {bound}");
@@ -82,7 +83,7 @@ async fn many_streams_of_big_chunks_stay_within_the_budget() {
 async fn many_streams_of_tiny_chunks_stay_within_the_budget() {
     let flags = ["--queue-bytes", &BUDGET.to_string()];
     let time = Duration::from_secs(3);
-    let (before, most) = locked_out(&flags, BUDGET, STREAMS, TINY, time).await;
+    let (before, most, _) = locked_out(&flags, STREAMS, TINY, time).await;
     let most = most - before;
     let bound = BUDGET + ALLOWANCE;
     assert!(most < bound, "{most} bytes more than idle, over {bound}");
@@ -90,9 +91,8 @@ async fn many_streams_of_tiny_chunks_stay_within_the_budget() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn ten_streams_before_a_locked_table_stay_within_the_budget_as_it_is_by_default() {
-    let budget = 256 << 20;
     let time = Duration::from_secs(20);
-    let (_, most) = locked_out(&[], budget, 10, BIG, time).await;
+    let (_, most, budget) = locked_out(&[], 10, BIG, time).await;
     let bound = budget + (128 << 20);
     assert!(most < bound, "{most} resident bytes, over {bound}");
 }
