@@ -12,6 +12,8 @@ use super::{
     writer::Writer,
 };
 
+/// What the name of a row ends in while it is being appended.
+const TAKEN: &str = "taken";
 /// Bytes of records that are appended together.
 const TOGETHER: usize = 16 << 20;
 
@@ -66,6 +68,10 @@ pub(super) fn take_up(writer: &mut Writer) {
 
 fn append(writer: &mut Writer, dir: &Path) -> Result<(), Error> {
     let folder = dir.join("retry");
+    // A crash left them: they may be in the log, where a second time does no harm.
+    for taken in files(&folder, TAKEN)? {
+        rename(&taken, &taken.with_extension("row"))?;
+    }
     let mut left = files(&folder, "row")?.into_iter().peekable();
     let mut total = 0;
     while left.peek().is_some() {
@@ -90,6 +96,11 @@ fn append(writer: &mut Writer, dir: &Path) -> Result<(), Error> {
                 }
             }
         }
+        // Once appended a row may be refused again, and moved here again under its name, before we
+        // have deleted anything.
+        for path in &paths {
+            rename(path, &path.with_extension(TAKEN))?;
+        }
         let events = records.len();
         match writer.keep(records) {
             Ok(()) => {}
@@ -98,7 +109,8 @@ fn append(writer: &mut Writer, dir: &Path) -> Result<(), Error> {
             Err(refused) => return Err(at("append", &folder)(io::Error::other(refused))),
         }
         for path in &paths {
-            fs::remove_file(path).map_err(at("delete", path))?;
+            let taken = path.with_extension(TAKEN);
+            fs::remove_file(&taken).map_err(at("delete", &taken))?;
         }
         sync_directory(&folder).map_err(at("sync", &folder))?;
         total += events;
@@ -107,4 +119,8 @@ fn append(writer: &mut Writer, dir: &Path) -> Result<(), Error> {
         tracing::info!(rows = total, "rejected rows are tried again");
     }
     Ok(())
+}
+
+fn rename(from: &Path, to: &Path) -> Result<(), Error> {
+    fs::rename(from, to).map_err(at("rename", from))
 }

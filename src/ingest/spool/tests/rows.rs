@@ -91,6 +91,16 @@ async fn a_refused_row_is_kept_once_shown_and_tried_again() {
 
 #[tokio::test]
 async fn rows_that_were_moved_while_no_service_ran_are_taken_up_at_the_start() {
+    moved_before_the_start("row").await;
+}
+
+#[tokio::test]
+async fn rows_that_a_crash_left_half_taken_up_are_taken_up_at_the_start() {
+    moved_before_the_start("taken").await;
+}
+
+/// A service that starts with a row in `retry/` whose name ends in `extension`.
+async fn moved_before_the_start(extension: &str) {
     let dir = TempDir::new().expect("a directory");
     let options = options(&dir);
     let (spool, mut reader) = open(&options);
@@ -110,6 +120,8 @@ async fn rows_that_were_moved_while_no_service_ran_are_taken_up_at_the_start() {
         .collect();
     assert!(retry(&options.dir, &names).expect("moved").is_empty());
     assert_eq!(survey(&options.dir).expect("a directory").retried, 1);
+    let row = options.dir.join("retry").join(format!("{}.row", names[0]));
+    std::fs::rename(&row, row.with_extension(extension)).expect("it is there");
     let (_spool, mut reader) = open(&options);
     assert_eq!(next(&mut reader).await.1.steps.bytes, &[5; 20][..]);
 }
