@@ -6,7 +6,7 @@
 pub mod grpc;
 pub mod health;
 pub mod metrics;
-mod process;
+pub mod process;
 pub mod telemetry;
 
 pub use health::{Probe, Readiness};

@@ -1,7 +1,7 @@
 //! What Linux says of this process, under the names that Prometheus' own client libraries use, read
 //! when it is asked for. What cannot be read is left out.
 
-use std::{fmt, fs, time::Duration};
+use std::{fmt, fs, path::Path, time::Duration};
 
 use prometheus_client::{
     collector::Collector,
@@ -24,10 +24,7 @@ struct State;
 
 impl Collector for State {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
-        if let Some(stat) = fs::read_to_string("/proc/self/stat")
-            .ok()
-            .and_then(|text| Stat::parse(&text))
-        {
+        if let Some(stat) = Stat::read("self") {
             let cpu = ConstCounter::new(stat.cpu.as_secs_f64());
             let (name, help) = ("process_cpu_seconds", "Time on a CPU, user and system");
             let metric = encoder.encode_descriptor(name, help, None, cpu.metric_type())?;
@@ -87,10 +84,17 @@ fn gauge(
     gauge.encode(metric)
 }
 
-/// From `/proc/self/stat` (proc_pid_stat(5)).
+/// What `/proc/<pid>/stat` says of a process (proc_pid_stat(5)).
 #[derive(Debug, PartialEq)]
-struct Stat {
-    cpu: Duration,
+pub struct Stat {
+    /// Its program.
+    pub name: String,
+    /// The process that started it.
+    pub parent: u32,
+    /// Time on a CPU, user and system.
+    pub cpu: Duration,
+    /// The same of its children that have ended.
+    pub ended_cpu: Duration,
     /// Since the machine started.
     started: Duration,
     virtual_bytes: u64,
@@ -98,13 +102,23 @@ struct Stat {
 }
 
 impl Stat {
+    /// Of the process with this id, or of `self`; none where there is none, or no `/proc`.
+    pub fn read(pid: &str) -> Option<Self> {
+        let stat = Path::new("/proc").join(pid).join("stat");
+        Self::parse(&fs::read_to_string(stat).ok()?)
+    }
+
     fn parse(text: &str) -> Option<Self> {
         // The second field is the program's name in parentheses, with whatever is in it.
-        let (_, text) = text.rsplit_once(')')?;
+        let (name, text) = text.rsplit_once(')')?;
+        let (_, name) = name.split_once('(')?;
         let fields: Vec<&str> = text.split_ascii_whitespace().collect();
         let field = |number: usize| fields.get(number - 3)?.parse::<u64>().ok();
         Some(Self {
+            name: name.to_owned(),
+            parent: field(4)?.try_into().ok()?,
             cpu: ticks(field(14)? + field(15)?),
+            ended_cpu: ticks(field(16)? + field(17)?),
             started: ticks(field(22)?),
             virtual_bytes: field(23)?,
             resident_bytes: field(24)? * page_size() as u64,
@@ -133,7 +147,10 @@ mod tests {
         let numbers: Vec<String> = (4..=52).map(|field| (field * 100).to_string()).collect();
         let line = format!("7 (a) b (c) S {}\n", numbers.join(" "));
         let expected = Stat {
+            name: "a) b (c".to_owned(),
+            parent: 400,
             cpu: ticks(2900),
+            ended_cpu: ticks(3300),
             started: ticks(2200),
             virtual_bytes: 2300,
             resident_bytes: 2400 * page_size() as u64,

@@ -1,10 +1,11 @@
 //! What a run costs: CPU of the server, of PostgreSQL and of this program, where they can be seen.
 
-use std::{convert::Infallible, fs, path::Path, time::Duration};
+use std::{convert::Infallible, fs, time::Duration};
 
 use tokio_postgres::Client;
 
 use super::rest::{Connection, Target};
+use crate::ops::process::Stat;
 
 /// The server's metrics of Prometheus' own names.
 const CPU: &str = "process_cpu_seconds_total";
@@ -65,7 +66,7 @@ impl Watch {
         Cost {
             server: self.server_cpu().await,
             postgres: self.postmaster.and_then(cpu_of_all),
-            client: Process::read("self").map(|own| own.cpu_seconds),
+            client: Stat::read("self").map(|own| own.cpu.as_secs_f64()),
         }
     }
 
@@ -91,71 +92,27 @@ async fn postmaster(client: &Client) -> Option<u32> {
         .await
         .ok()?;
     let backend: i32 = row.get("pid");
-    let backend = Process::read(&backend.to_string())?;
+    let backend = Stat::read(&backend.to_string())?;
     // The same number may be another process where the database is on another machine.
     (backend.name == "postgres").then_some(backend.parent)
 }
 
 /// CPU seconds of a process, its children and those that have ended.
 fn cpu_of_all(parent: u32) -> Option<f64> {
-    let own = Process::read(&parent.to_string())?;
-    let mut sum = own.cpu_seconds + own.ended_seconds;
+    let own = Stat::read(&parent.to_string())?;
+    let mut sum = own.cpu + own.ended_cpu;
     for entry in fs::read_dir("/proc").ok()?.flatten() {
-        let child = entry.file_name().to_str().and_then(Process::read);
+        let child = entry.file_name().to_str().and_then(Stat::read);
         if let Some(child) = child.filter(|child| child.parent == parent) {
-            sum += child.cpu_seconds;
+            sum += child.cpu;
         }
     }
-    Some(sum)
-}
-
-/// What `/proc/<pid>/stat` says.
-#[derive(Debug, PartialEq)]
-struct Process {
-    name: String,
-    parent: u32,
-    cpu_seconds: f64,
-    /// Of children that have ended.
-    ended_seconds: f64,
-}
-
-impl Process {
-    fn read(pid: &str) -> Option<Self> {
-        let stat = fs::read_to_string(Path::new("/proc").join(pid).join("stat")).ok()?;
-        #[expect(clippy::cast_precision_loss, reason = "a hundred")]
-        Self::parse(&stat, rustix::param::clock_ticks_per_second() as f64)
-    }
-
-    /// proc(5): the name in parentheses, behind it state, parent and so on.
-    fn parse(stat: &str, ticks: f64) -> Option<Self> {
-        let (before, behind) = stat.rsplit_once(") ")?;
-        let fields: Vec<&str> = behind.split(' ').collect();
-        let seconds = |at: usize| Some(fields.get(at)?.parse::<f64>().ok()? / ticks);
-        Some(Self {
-            name: before.split_once('(')?.1.to_owned(),
-            parent: fields.get(1)?.parse().ok()?,
-            cpu_seconds: seconds(11)? + seconds(12)?,
-            ended_seconds: seconds(13)? + seconds(14)?,
-        })
-    }
+    Some(sum.as_secs_f64())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_process_is_read_whatever_its_name() {
-        let stat = "42 (a ) b) S 7 42 42 0 -1 4194560 9 0 0 0 150 50 20 30 20 0 1 0 9";
-        let expected = Process {
-            name: "a ) b".to_owned(),
-            parent: 7,
-            cpu_seconds: 2.0,
-            ended_seconds: 0.5,
-        };
-        assert_eq!(Process::parse(stat, 100.0), Some(expected));
-        assert_eq!(Process::parse("42 (a", 100.0), None);
-    }
 
     #[test]
     fn a_metric_is_found_by_its_whole_name() {
