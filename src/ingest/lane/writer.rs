@@ -23,6 +23,8 @@ const STAGED_BATCHES: u32 = 100;
 const DEADLOCKS: usize = 3;
 /// How long the registration of apps may take, and how long a failed one is not tried again.
 const REGISTRATION: Duration = Duration::from_secs(1);
+/// The first pause between two tries; nothing is tried again when less is left until a deadline.
+const SHORTEST_PAUSE: Duration = Duration::from_millis(50);
 /// The longest pause between two tries; chance makes it up to twice as long.
 const PAUSE: Duration = Duration::from_secs(1);
 
@@ -117,11 +119,14 @@ impl Writer {
             Retry::Backoff | Retry::Never => None,
         };
         self.options.standing.report(self.number, failure, remedy);
-        let pause = self.pauses.next().unwrap_or(PAUSE);
-        if let Until::Deadline(deadline) = until
-            && Instant::now() + pause >= deadline
-        {
-            return true;
+        let mut pause = self.pauses.next().unwrap_or(PAUSE);
+        if let Until::Deadline(deadline) = until {
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left <= SHORTEST_PAUSE {
+                return true;
+            }
+            // Until the deadline it is tried, however long the pauses have become.
+            pause = pause.min(left / 2);
         }
         self.options.connector.pause(pause).await;
         matches!(until, Until::Failure)
@@ -189,7 +194,7 @@ impl Writer {
 
 fn pauses() -> ExponentialBackoff {
     ExponentialBuilder::default()
-        .with_min_delay(Duration::from_millis(50))
+        .with_min_delay(SHORTEST_PAUSE)
         .with_max_delay(PAUSE)
         .with_jitter()
         .without_max_times()
