@@ -15,7 +15,8 @@ from (values (1, 'public', 'steps', array['select', 'insert', 'update', 'delete'
              (9, 'flowtrail', 'skipped_instances', array['select', 'insert', 'update', 'delete']),
              (10, 'flowtrail', 'instances', array['select']),
              (11, 'flowtrail', 'numbered_attempts', array['select']),
-             (12, 'flowtrail', 'step_versions', array['select']))
+             (12, 'flowtrail', 'step_versions', array['select']),
+             (13, 'flowtrail', 'stored_apps', array['select']))
      t (place, schema, name, needs)
 left join pg_namespace n on n.nspname = t.schema
 left join pg_class c on c.relnamespace = n.oid and c.relname = t.name

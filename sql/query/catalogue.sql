@@ -1,48 +1,39 @@
 -- query/catalogue: users, apps, versions and flows of which instances are stored, by jumps in an index; $1 a user, $2 an app, or null
-with recursive users as (
-  select coalesce($1::text, (select f.userid from public.flowstate f order by f.userid limit 1)) as userid
-  union all
-  select (select n.userid from public.flowstate n where n.userid > u.userid order by n.userid limit 1)
-  from users u
-  where $1::text is null and u.userid is not null
-), apps as (
-  select
-    u.userid,
-    coalesce($2::text, (select f.appname from public.flowstate f where f.userid = u.userid order by f.appname limit 1)) as appname
-  from users u
-  where u.userid is not null
-  union all
-  select
-    a.userid,
-    (select n.appname from public.flowstate n where n.userid = a.userid and n.appname > a.appname order by n.appname limit 1)
-  from apps a
-  where $2::text is null and a.appname is not null
+with recursive apps as (
+  select a.app_key, a.userid, a.appname
+  from flowtrail.stored_apps a
+  where ($1::text is null or a.userid = $1)
+    and ($2::text is null or a.appname = $2)
 ), versions as (
-  select a.userid, a.appname, v.appversion
+  select a.app_key, a.userid, a.appname, v.version_key, v.appversion
   from apps a
   cross join lateral (
-    select f.appversion from public.flowstate f
-    where f.userid = a.userid and f.appname = a.appname order by f.appversion limit 1) v
+    select f.version_key, f.appversion
+    from flowtrail.instances f where f.app_key = a.app_key order by f.version_key limit 1) v
   union all
-  select v.userid, v.appname, (
-    select n.appversion from public.flowstate n
-    where n.userid = v.userid and n.appname = v.appname and n.appversion > v.appversion
-    order by n.appversion limit 1)
-  from versions v
-  where v.appversion is not null
-), flows as (
-  select v.userid, v.appname, v.appversion, l.flowname
+  select v.app_key, v.userid, v.appname, n.version_key, n.appversion
   from versions v
   cross join lateral (
-    select f.flowname from public.flowstate f
-    where f.userid = v.userid and f.appname = v.appname and f.appversion = v.appversion order by f.flowname limit 1) l
+    select f.version_key, f.appversion
+    from flowtrail.instances f
+    where f.app_key = v.app_key and f.version_key > v.version_key
+    order by f.version_key limit 1) n
+), flows as (
+  select v.app_key, v.userid, v.appname, v.version_key, v.appversion, l.flow_key, l.flowname
+  from versions v
+  cross join lateral (
+    select f.flow_key, f.flowname
+    from flowtrail.instances f
+    where f.app_key = v.app_key and f.version_key = v.version_key
+    order by f.flow_key limit 1) l
   union all
-  select l.userid, l.appname, l.appversion, (
-    select n.flowname from public.flowstate n
-    where n.userid = l.userid and n.appname = l.appname and n.appversion = l.appversion and n.flowname > l.flowname
-    order by n.flowname limit 1)
+  select l.app_key, l.userid, l.appname, l.version_key, l.appversion, n.flow_key, n.flowname
   from flows l
-  where l.flowname is not null
+  cross join lateral (
+    select f.flow_key, f.flowname
+    from flowtrail.instances f
+    where f.app_key = l.app_key and f.version_key = l.version_key and f.flow_key > l.flow_key
+    order by f.flow_key limit 1) n
 )
 select l.userid, l.appname, l.appversion, l.flowname
 from flows l

@@ -1,21 +1,27 @@
 -- query/flows: the flows of an app's version of which instances are stored, on a host or on any, by jumps in an index
 with recursive flows as (
-  (select f.flowname from public.flowstate f
-    where f.userid = $1 and f.appname = $2 and f.appversion = $3 order by f.flowname limit 1)
+  (select f.flow_key, f.flowname
+    from flowtrail.instances f
+    where f.app_key = hashtextextended($2, hashtextextended($1, 0)) and f.version_key = hashtextextended($3, hashtextextended($2, hashtextextended($1, 0)))
+    order by f.flow_key limit 1)
   union all
-  select (
-    select n.flowname from public.flowstate n
-    where n.userid = $1 and n.appname = $2 and n.appversion = $3 and n.flowname > l.flowname
-    order by n.flowname limit 1)
+  select n.flow_key, n.flowname
   from flows l
-  where l.flowname is not null
+  cross join lateral (
+    select f.flow_key, f.flowname
+    from flowtrail.instances f
+    where f.app_key = hashtextextended($2, hashtextextended($1, 0)) and f.version_key = hashtextextended($3, hashtextextended($2, hashtextextended($1, 0)))
+      and f.flow_key > l.flow_key
+    order by f.flow_key limit 1) n
 )
 select l.flowname
 from flows l
 where l.flowname is not null
   -- the next host from this one on: a plain question whether it is there may end in a scan
-  and ($4::text is null or $4 = (
-    select f.hostid from public.flowstate f
-    where f.userid = $1 and f.appname = $2 and f.appversion = $3 and f.flowname = l.flowname and f.hostid >= $4
-    order by f.hostid limit 1))
+  and ($4::text is null or hashtextextended($4, hashtextextended($2, hashtextextended($1, 0))) = (
+    select f.host_key
+    from flowtrail.instances f
+    where f.app_key = hashtextextended($2, hashtextextended($1, 0)) and f.version_key = hashtextextended($3, hashtextextended($2, hashtextextended($1, 0)))
+      and f.flow_key = l.flow_key and f.host_key >= hashtextextended($4, hashtextextended($2, hashtextextended($1, 0)))
+    order by f.host_key limit 1))
 order by l.flowname

@@ -1,22 +1,9 @@
 -- query/instances_anywhere_by_status: a page of the instances with any of some statuses, by jumps from app to app in an index; as instances_of_app, but user and app may be null
-with recursive users as (
-  select coalesce($1::text, (select f.userid from public.flowstate f order by f.userid limit 1)) as userid
-  union all
-  select (select n.userid from public.flowstate n where n.userid > u.userid order by n.userid limit 1)
-  from users u
-  where $1::text is null and u.userid is not null
-), apps as (
-  select
-    u.userid,
-    coalesce($2::text, (select f.appname from public.flowstate f where f.userid = u.userid order by f.appname limit 1)) as appname
-  from users u
-  where u.userid is not null
-  union all
-  select
-    a.userid,
-    (select n.appname from public.flowstate n where n.userid = a.userid and n.appname > a.appname order by n.appname limit 1)
-  from apps a
-  where $2::text is null and a.appname is not null
+with apps as materialized (
+  select a.app_key, a.userid, a.appname
+  from flowtrail.stored_apps a
+  where ($1::text is null or a.userid = $1)
+    and ($2::text is null or a.appname = $2)
 )
 select f.*
 from (
@@ -28,12 +15,17 @@ from (
       f.flowinstanceid, f.shown_user, f.shown_app, f.shown_version, f.shown_flow, f.shown_host, f.shown_status, f.starttime, f.endtime,
       f.shown_time, f.shown_original, f.reruncount, f.shown_parent, f.shown_parent_flow, f.has_input
     from flowtrail.instances f
-    where f.userid = a.userid
-      and f.appname = a.appname
-      and ($3::text is null or f.appversion = $3)
-      and ($4::text is null or f.flowname = $4)
-      and ($5::text is null or f.hostid = $5)
-      and f.status = s.status
+    where f.app_key = a.app_key
+      and ($3::text is null or f.version_key = hashtextextended($3, a.app_key))
+      and ($4::text is null or f.flow_key = hashtextextended($4, a.app_key))
+      and ($5::text is null or f.host_key = hashtextextended($5, a.app_key))
+      and f.status_key = hashtextextended(s.status, a.app_key)
+      and case when f.userid = a.userid
+          and f.appname = a.appname
+          and ($3::text is null or f.appversion = $3)
+          and ($4::text is null or f.flowname = $4)
+          and ($5::text is null or f.hostid = $5)
+          and f.status = s.status then true end
       and ($7::timestamp is null or f.started >= $7)
       and ($8::timestamp is null or (f.started < $8 and f.started > '-infinity'))
       and ($9::bigint is null or case when f.took_us >= $9 then true end)

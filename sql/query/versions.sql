@@ -1,12 +1,14 @@
 -- query/versions: the versions of an app of which instances are stored, by jumps in an index
 with recursive versions as (
-  (select f.appversion from public.flowstate f where f.userid = $1 and f.appname = $2 order by f.appversion limit 1)
+  (select f.version_key, f.appversion
+    from flowtrail.instances f where f.app_key = hashtextextended($2, hashtextextended($1, 0)) order by f.version_key limit 1)
   union all
-  select (
-    select n.appversion from public.flowstate n
-    where n.userid = $1 and n.appname = $2 and n.appversion > v.appversion
-    order by n.appversion limit 1)
+  select n.version_key, n.appversion
   from versions v
-  where v.appversion is not null
+  cross join lateral (
+    select f.version_key, f.appversion
+    from flowtrail.instances f
+    where f.app_key = hashtextextended($2, hashtextextended($1, 0)) and f.version_key > v.version_key
+    order by f.version_key limit 1) n
 )
 select v.appversion from versions v where v.appversion is not null order by v.appversion

@@ -2,8 +2,8 @@
 
 use std::fmt;
 
-/// Bytes of a text that is part of an index, at most: PostgreSQL refuses index rows of over 2,704
-/// bytes, and up to five such texts stand in one index (`flowstate_names`).
+/// Bytes of a text that is part of a key or that instances are found by, at most: PostgreSQL refuses
+/// index rows of over 2,704 bytes.
 pub const INDEXED_TEXT_BYTES: usize = 512;
 
 /// Why an event can never be taken as it is.

@@ -282,7 +282,8 @@ async fn tables(client: &Client, role: &str) -> Result<Vec<Finding>, Error> {
             "flowtrail.skipped_instances" => "table skipped_instances",
             "flowtrail.instances" => "view instances",
             "flowtrail.numbered_attempts" => "view numbered_attempts",
-            _ => "view step_versions",
+            "flowtrail.step_versions" => "view step_versions",
+            _ => "view stored_apps",
         };
         let lacks: Vec<String> = row.get("lacks");
         if !row.get::<_, bool>("present") {

@@ -10,28 +10,28 @@ use super::{Error, Pending};
 /// Name and statement of every index made this way, all in schema `public`.
 pub(super) const ALL: [(&str, &str); 8] = [
     (
-        "flowtrail_flowstate_of_app",
-        include_str!("../../../sql/migrations/indexes/flowstate_of_app.sql"),
+        "flowtrail_flowstate_by_app",
+        include_str!("../../../sql/migrations/indexes/flowstate_by_app.sql"),
     ),
     (
-        "flowtrail_flowstate_of_version",
-        include_str!("../../../sql/migrations/indexes/flowstate_of_version.sql"),
+        "flowtrail_flowstate_by_version",
+        include_str!("../../../sql/migrations/indexes/flowstate_by_version.sql"),
     ),
     (
-        "flowtrail_flowstate_of_flow",
-        include_str!("../../../sql/migrations/indexes/flowstate_of_flow.sql"),
+        "flowtrail_flowstate_by_flow",
+        include_str!("../../../sql/migrations/indexes/flowstate_by_flow.sql"),
     ),
     (
-        "flowtrail_flowstate_of_host",
-        include_str!("../../../sql/migrations/indexes/flowstate_of_host.sql"),
+        "flowtrail_flowstate_by_host",
+        include_str!("../../../sql/migrations/indexes/flowstate_by_host.sql"),
     ),
     (
-        "flowtrail_flowstate_of_status",
-        include_str!("../../../sql/migrations/indexes/flowstate_of_status.sql"),
+        "flowtrail_flowstate_by_status",
+        include_str!("../../../sql/migrations/indexes/flowstate_by_status.sql"),
     ),
     (
-        "flowtrail_flowstate_names",
-        include_str!("../../../sql/migrations/indexes/flowstate_names.sql"),
+        "flowtrail_flowstate_by_names",
+        include_str!("../../../sql/migrations/indexes/flowstate_by_names.sql"),
     ),
     (
         "flowtrail_flowstate_without_app",

@@ -23,7 +23,7 @@ pub use script::script;
 use super::Connector;
 
 /// The schema version this program knows and makes.
-pub const VERSION: i32 = 5;
+pub const VERSION: i32 = 6;
 
 /// How often a run asks for the lock that another run holds.
 const LOCK_PAUSE: Duration = Duration::from_millis(100);
@@ -91,7 +91,7 @@ impl fmt::Display for State {
 /// One thing [`migrate`] would do.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Pending {
-    /// `migration 1 public_tables`, `index flowtrail_flowstate_of_app`.
+    /// `migration 1 public_tables`, `index flowtrail_flowstate_by_app`.
     pub name: String,
     /// The statements.
     pub sql: String,

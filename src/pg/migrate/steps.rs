@@ -10,7 +10,7 @@ use super::{Error, Pending};
 /// The table in which the runner keeps what was applied.
 const HISTORY: &str = "flowtrail.migrations";
 
-const FILES: [(&str, &str); 5] = [
+const FILES: [(&str, &str); 6] = [
     (
         "V1__public_tables",
         include_str!("../../../sql/migrations/V1__public_tables.sql"),
@@ -30,6 +30,10 @@ const FILES: [(&str, &str); 5] = [
     (
         "V5__reading_views",
         include_str!("../../../sql/migrations/V5__reading_views.sql"),
+    ),
+    (
+        "V6__short_keys",
+        include_str!("../../../sql/migrations/V6__short_keys.sql"),
     ),
 ];
 

@@ -8,18 +8,19 @@ use futures_util::future::join_all;
 
 use crate::support::{self, TestDatabase};
 
-const EVERYTHING: [&str; 13] = [
+const EVERYTHING: [&str; 14] = [
     "migration 1 public_tables",
     "migration 2 own_schema",
     "migration 3 toggle_trigger",
     "migration 4 skipped_instances",
     "migration 5 reading_views",
-    "index flowtrail_flowstate_of_app",
-    "index flowtrail_flowstate_of_version",
-    "index flowtrail_flowstate_of_flow",
-    "index flowtrail_flowstate_of_host",
-    "index flowtrail_flowstate_of_status",
-    "index flowtrail_flowstate_names",
+    "migration 6 short_keys",
+    "index flowtrail_flowstate_by_app",
+    "index flowtrail_flowstate_by_version",
+    "index flowtrail_flowstate_by_flow",
+    "index flowtrail_flowstate_by_host",
+    "index flowtrail_flowstate_by_status",
+    "index flowtrail_flowstate_by_names",
     "index flowtrail_flowstate_without_app",
     "index flowtrail_flowstate_by_original",
 ];
@@ -125,10 +126,10 @@ async fn the_printed_script_goes_on_from_where_a_database_is() {
             "drop trigger flowtrail_toggle_changed on public.appstate;
              drop function flowtrail.tell_toggle_changed;
              drop table flowtrail.skipped_instances;
-             drop view flowtrail.instances, flowtrail.numbered_attempts, flowtrail.step_versions;
+             drop view flowtrail.stored_apps, flowtrail.instances, flowtrail.numbered_attempts, flowtrail.step_versions;
              delete from flowtrail.migrations where version > 2;
              update flowtrail.meta set schema_version = 2;
-             drop index public.flowtrail_flowstate_of_app;",
+             drop index public.flowtrail_flowstate_by_app;",
         )
         .await
         .unwrap();
@@ -187,16 +188,16 @@ async fn an_index_whose_making_was_interrupted_is_made_again() {
     let make_invalid = async || {
         client
             .batch_execute(
-                "drop index public.flowtrail_flowstate_of_app;
+                "drop index public.flowtrail_flowstate_by_app;
                  insert into public.flowstate (flowinstanceid, hostid) values ('a', ''), ('b', '')
                    on conflict do nothing",
             )
             .await
             .unwrap();
-        let unique = "create unique index concurrently flowtrail_flowstate_of_app on public.flowstate (hostid)";
+        let unique = "create unique index concurrently flowtrail_flowstate_by_app on public.flowstate (hostid)";
         assert!(client.batch_execute(unique).await.is_err());
     };
-    let name = "index flowtrail_flowstate_of_app";
+    let name = "index flowtrail_flowstate_by_app";
 
     make_invalid().await;
     assert_eq!(migrate::pending(&client).await.unwrap()[0].name, name);

@@ -1,0 +1,3 @@
+-- flowstate_by_version: the same of one version
+create index concurrently flowtrail_flowstate_by_version
+  on public.flowstate (hashtextextended(appversion, hashtextextended(appname, hashtextextended(userid, 0))), coalesce(starttime, '-infinity'), flowinstanceid);
