@@ -5,4 +5,4 @@ create temporary table stage_flows (
   parentflowinstanceid text, parentflowname text, misc bytea, rerunofflowinstanceid text,
   flowinput bytea, flowoutput bytea,
   ord integer generated always as identity
-) on commit delete rows
+)

@@ -4,4 +4,4 @@ create temporary table stage_steps (
   starttime timestamp not null, endtime timestamp, stepdata bytea, flowname text, subflowid text, misc bytea,
   rerun boolean, parentstepid text,
   place smallint not null default 0, ord integer generated always as identity
-) on commit delete rows
+)

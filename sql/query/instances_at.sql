@@ -3,7 +3,8 @@ select
   f.flowinstanceid, f.shown_user, f.shown_app, f.shown_version, f.shown_flow, f.shown_host, f.shown_status, f.starttime, f.endtime,
   f.shown_time, f.shown_original, f.reruncount, f.shown_parent, f.shown_parent_flow, f.has_input
 from flowtrail.instances f
-where (hashtextextended($2, hashtextextended($1, 0)) is null or f.app_key = hashtextextended($2, hashtextextended($1, 0)))
+where (hashtextextended($2, hashtextextended($1, 0)) is null or num_nonnulls($3::text, $4::text, $5::text) > 0
+    or coalesce(cardinality($6::text[]) = 1, false) or f.app_key = hashtextextended($2, hashtextextended($1, 0)))
   and (hashtextextended($3, hashtextextended($2, hashtextextended($1, 0))) is null or f.version_key = hashtextextended($3, hashtextextended($2, hashtextextended($1, 0))))
   and (hashtextextended($4, hashtextextended($2, hashtextextended($1, 0))) is null or f.flow_key = hashtextextended($4, hashtextextended($2, hashtextextended($1, 0))))
   and (hashtextextended($5, hashtextextended($2, hashtextextended($1, 0))) is null or f.host_key = hashtextextended($5, hashtextextended($2, hashtextextended($1, 0))))

@@ -2,7 +2,8 @@
 select count(*) as found
 from (
   select from flowtrail.instances f
-  where (hashtextextended($2, hashtextextended($1, 0)) is null or f.app_key = hashtextextended($2, hashtextextended($1, 0)))
+  where (hashtextextended($2, hashtextextended($1, 0)) is null or num_nonnulls($3::text, $4::text, $5::text) > 0
+      or coalesce(cardinality($6::text[]) = 1, false) or f.app_key = hashtextextended($2, hashtextextended($1, 0)))
     and (hashtextextended($3, hashtextextended($2, hashtextextended($1, 0))) is null or f.version_key = hashtextextended($3, hashtextextended($2, hashtextextended($1, 0))))
     and (hashtextextended($4, hashtextextended($2, hashtextextended($1, 0))) is null or f.flow_key = hashtextextended($4, hashtextextended($2, hashtextextended($1, 0))))
     and (hashtextextended($5, hashtextextended($2, hashtextextended($1, 0))) is null or f.host_key = hashtextextended($5, hashtextextended($2, hashtextextended($1, 0))))

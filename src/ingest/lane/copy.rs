@@ -1,36 +1,78 @@
 //! Rows into a binary COPY: ropes of the very bytes that the edge encoded, so that a payload is
 //! copied once more only, into the driver's buffer.
 
-use std::{collections::VecDeque, pin::pin};
+use std::{collections::VecDeque, pin::Pin};
 
 use bytes::{Buf, Bytes};
-use futures_util::SinkExt as _;
-use tokio_postgres::{Client, Error, Statement};
+use futures_util::{SinkExt as _, join};
+use tokio_postgres::{Client, CopyInSink, Error, Statement};
 
 use crate::pg::binary;
 
 /// Bytes of one CopyData message, about: small ones cost wake-ups, large ones bring nothing.
 const MESSAGE_BYTES: usize = 128 << 10;
 
-/// Streams `rows` into the table of the COPY statement; answers with the number of rows.
-pub async fn copy_in(
-    client: &Client,
-    statement: &Statement,
-    rows: impl Iterator<Item = Bytes>,
-) -> Result<u64, Error> {
-    let mut sink = pin!(client.copy_in::<_, Rope>(statement).await?);
-    let mut rope = Rope::default();
-    rope.push(Bytes::from_static(&binary::HEADER));
-    for mut slice in rows {
-        while rope.bytes + slice.len() > MESSAGE_BYTES {
-            rope.push(slice.split_to((MESSAGE_BYTES - rope.bytes).min(slice.len())));
-            sink.feed(std::mem::take(&mut rope)).await?;
-        }
-        rope.push(slice);
+/// A COPY that is under way.
+pub struct Copying {
+    sink: Pin<Box<CopyInSink<Rope>>>,
+    rope: Rope,
+}
+
+impl Copying {
+    /// Begins one.
+    ///
+    /// # Errors
+    /// What the database said instead.
+    pub async fn begin(client: &Client, statement: &Statement) -> Result<Self, Error> {
+        let sink = Box::pin(client.copy_in(statement).await?);
+        let mut rope = Rope::default();
+        rope.push(Bytes::from_static(&binary::HEADER));
+        Ok(Self { sink, rope })
     }
-    rope.push(Bytes::from_static(&binary::TRAILER));
-    sink.feed(rope).await?;
-    sink.finish().await
+
+    /// Ends the one `before`, if any, and begins another without waiting in between.
+    ///
+    /// # Errors
+    /// As [`Copying::finish`] and [`Copying::begin`].
+    pub async fn follow(
+        before: Option<Self>,
+        client: &Client,
+        statement: &Statement,
+    ) -> Result<Self, Error> {
+        let (finished, begun) = join!(Self::finish(before), Self::begin(client, statement));
+        finished?;
+        begun
+    }
+
+    /// Streams `rows` into it.
+    ///
+    /// # Errors
+    /// What the database said instead.
+    pub async fn send(&mut self, rows: impl Iterator<Item = Bytes>) -> Result<(), Error> {
+        for mut slice in rows {
+            while self.rope.bytes + slice.len() > MESSAGE_BYTES {
+                let room = MESSAGE_BYTES - self.rope.bytes;
+                self.rope.push(slice.split_to(room.min(slice.len())));
+                self.sink.feed(std::mem::take(&mut self.rope)).await?;
+            }
+            self.rope.push(slice);
+        }
+        Ok(())
+    }
+
+    /// Ends it, if there is one: its rows are in the table when the database says so.
+    ///
+    /// # Errors
+    /// What the database said instead.
+    pub async fn finish(copying: Option<Self>) -> Result<(), Error> {
+        let Some(Self { mut sink, mut rope }) = copying else {
+            return Ok(());
+        };
+        rope.push(Bytes::from_static(&binary::TRAILER));
+        sink.feed(rope).await?;
+        sink.as_mut().finish().await?;
+        Ok(())
+    }
 }
 
 /// Several byte strings that read as one.

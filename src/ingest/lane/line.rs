@@ -25,6 +25,8 @@ pub struct Line {
     session: Option<Session>,
     /// Of the last session, which may outlive its connection.
     backend: Option<Backend>,
+    /// A warning once came that may have been of something else than a COMMIT.
+    commits_alone: bool,
 }
 
 impl Line {
@@ -37,6 +39,7 @@ impl Line {
             origin,
             session: None,
             backend: None,
+            commits_alone: false,
         }
     }
 
@@ -58,6 +61,7 @@ impl Line {
         let usable = match &outcome {
             Ok(_) => true,
             Err(failure) => {
+                self.commits_alone |= matches!(failure, Failure::Doubtful);
                 failure.keeps_session()
                     && matches!(
                         timeout(patience, session.client.batch_execute("rollback")).await,
@@ -103,9 +107,10 @@ impl Line {
             self.origin,
             self.backend,
         );
-        let session = timeout(patience, opening)
+        let mut session = timeout(patience, opening)
             .await
             .unwrap_or(Err(Failure::Silence(patience)))?;
+        session.commits_alone = self.commits_alone;
         self.backend = session.backend;
         Ok(session)
     }

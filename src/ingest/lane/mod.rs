@@ -32,6 +32,7 @@ pub mod fold;
 mod line;
 pub(super) mod reruns;
 mod session;
+mod stage;
 mod standing;
 mod tell;
 mod write;

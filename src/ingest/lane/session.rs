@@ -5,15 +5,16 @@ use std::sync::{
     atomic::{AtomicBool, Ordering},
 };
 
+use futures_util::join;
 use tokio_postgres::{
-    AsyncMessage, Client, Statement,
+    AsyncMessage, Client, Error, Statement,
     error::{Severity, SqlState},
     types::Type,
 };
 
 use uuid::Uuid;
 
-use super::failure::Failure;
+use super::{copy::Copying, failure::Failure, stage::Stage};
 use crate::{
     config::Database,
     pg::{Connector, migrate},
@@ -30,15 +31,17 @@ pub struct Session {
     pub(super) citus: bool,
     pub(super) marks_any: Statement,
     pub(super) steps_copy: Statement,
-    pub(super) steps_stage: Statement,
+    pub(super) steps_stage: Stage,
     pub(super) flows_copy: Statement,
-    pub(super) flows_stage: Statement,
+    pub(super) flows_stage: Stage,
     pub(super) flows_first: Statement,
     pub(super) flows_merge: Statement,
     pub(super) flows_shadowed: Statement,
     /// What stands for it in the database, where the role may know.
     pub(super) backend: Option<Backend>,
     warned: Arc<AtomicBool>,
+    /// COMMIT waits for what is in front of it, so that a warning is surely its own.
+    pub(super) commits_alone: bool,
 }
 
 /// A process of the database; its number alone may be given to another one later.
@@ -112,25 +115,36 @@ impl Session {
         client
             .batch_execute(include_str!("../../../sql/ingest/session_check_client.sql"))
             .await?;
-        for stage in [
+        let steps_stage = Stage::make(
+            &client,
             include_str!("../../../sql/ingest/stage_steps.sql"),
+            include_str!("../../../sql/ingest/steps_stage.sql"),
+            include_str!("../../../sql/ingest/steps_unstage.sql"),
+            include_str!("../../../sql/ingest/steps_restage.sql"),
+        )
+        .await?;
+        let flows_stage = Stage::make(
+            &client,
             include_str!("../../../sql/ingest/stage_flows.sql"),
-        ] {
-            client.batch_execute(stage).await?;
-        }
+            include_str!("../../../sql/ingest/flows_stage.sql"),
+            include_str!("../../../sql/ingest/flows_unstage.sql"),
+            include_str!("../../../sql/ingest/flows_restage.sql"),
+        )
+        .await?;
         let prepare = |sql| client.prepare(sql);
         Ok(Self {
             marks_any: prepare(include_str!("../../../sql/ingest/marks_any.sql")).await?,
             steps_copy: prepare(include_str!("../../../sql/ingest/steps_copy.sql")).await?,
-            steps_stage: prepare(include_str!("../../../sql/ingest/steps_stage.sql")).await?,
             flows_copy: prepare(include_str!("../../../sql/ingest/flows_copy.sql")).await?,
-            flows_stage: prepare(include_str!("../../../sql/ingest/flows_stage.sql")).await?,
             flows_first: prepare(include_str!("../../../sql/ingest/flows_first.sql")).await?,
             flows_merge: prepare(include_str!("../../../sql/ingest/flows_merge.sql")).await?,
             flows_shadowed: prepare(include_str!("../../../sql/ingest/flows_shadowed.sql")).await?,
+            steps_stage,
+            flows_stage,
             citus,
             backend,
             warned,
+            commits_alone: false,
             client,
         })
     }
@@ -140,13 +154,33 @@ impl Session {
         self.client.is_closed()
     }
 
-    /// Commits. Never cancel this: when it does not answer in time, drop the session.
+    /// Begins a transaction.
+    ///
+    /// # Errors
+    /// What the database did instead.
+    pub async fn begin(&self) -> Result<(), Error> {
+        self.warned.store(false, Ordering::Release);
+        self.client.batch_execute("begin").await
+    }
+
+    /// Ends the `last` COPY, if any, empties the staging tables and commits. Never cancel this: when
+    /// it does not answer in time, drop the session.
     ///
     /// # Errors
     /// What the database did instead; [`Failure::Doubtful`] when it warned.
-    pub async fn commit(&self) -> Result<(), Failure> {
-        self.warned.store(false, Ordering::Release);
-        self.client.batch_execute("commit").await?;
+    pub async fn commit(&self, mut last: Option<Copying>) -> Result<(), Failure> {
+        if self.commits_alone {
+            Copying::finish(last.take()).await?;
+            self.warned.store(false, Ordering::Release);
+        }
+        // What comes behind something that failed fails as well, and COMMIT rolls back.
+        let (finished, steps, flows, committed) = join!(
+            Copying::finish(last),
+            self.steps_stage.empty(&self.client),
+            self.flows_stage.empty(&self.client),
+            self.client.batch_execute("commit"),
+        );
+        finished.and(steps).and(flows).and(committed)?;
         if self.warned.load(Ordering::Acquire) {
             return Err(Failure::Doubtful);
         }

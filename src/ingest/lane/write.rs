@@ -7,12 +7,12 @@
 
 use std::ops::Range;
 
-use futures_util::try_join;
+use futures_util::{join, try_join};
 use tokio_postgres::{Row, types::Type};
 
 use super::{
     batch::{Batch, Fate},
-    copy::copy_in,
+    copy::Copying,
     failure::Failure,
     session::Session,
 };
@@ -59,28 +59,62 @@ pub async fn write(
     way: Way,
 ) -> Result<Written, Failure> {
     let client = &session.client;
-    let ((), any) = try_join!(
-        client.batch_execute("begin"),
-        client.query_one(&session.marks_any, &[])
-    )?;
-    let marks = marks(session, batch, rows, any.get("cuts"), any.get("reruns")).await?;
-    let optimistic = way != Way::Staged && !session.citus && marks.cut.is_empty();
+    let (steps, flows) = (batch.step_range(rows), batch.flow_range(rows));
+    let straight = way != Way::Staged && !session.citus;
+    let opening = async {
+        if !straight || steps.is_empty() {
+            return Ok(None);
+        }
+        Copying::begin(client, &session.steps_copy).await.map(Some)
+    };
+    let (begun, any, opened) = join!(
+        session.begin(),
+        client.query_one(&session.marks_any, &[]),
+        opening
+    );
+    begun?;
+    let (any, mut last) = (any?, opened?);
+    let (any_cut, any_rerun) = (any.get("cuts"), any.get("reruns"));
+    if any_cut || any_rerun {
+        // More is to be asked than a COPY under way allows.
+        Copying::finish(last.take()).await?;
+    }
+    let marks = marks(session, batch, rows, any_cut, any_rerun).await?;
+    let optimistic = straight && marks.cut.is_empty();
 
     let mut written = Written::default();
-    let steps = batch.step_range(rows);
     if !steps.is_empty() {
         if optimistic {
-            copy_in(client, &session.steps_copy, batch.step_slices(steps)).await?;
+            let mut copying = match last {
+                Some(copying) => copying,
+                None => Copying::begin(client, &session.steps_copy).await?,
+            };
+            copying.send(batch.step_slices(steps)).await?;
+            last = Some(copying);
         } else {
             stage_steps(session, batch, steps, &marks, &mut written).await?;
         }
     }
-    let flows = batch.flow_range(rows);
-    if !flows.is_empty() {
-        let folded = optimistic && way == Way::Optimistic;
-        write_flows(session, batch, flows, folded, &marks, &mut written).await?;
+    let staged = if optimistic && way == Way::Optimistic && !flows.is_empty() {
+        let folded = batch.fold(flows);
+        if !folded.rows.is_empty() {
+            let mut copying = Copying::follow(last, client, &session.flows_copy).await?;
+            copying.send(folded.rows.into_iter()).await?;
+            last = Some(copying);
+        }
+        folded.rest
+    } else {
+        flows.collect()
+    };
+    let reruns = batch.reruns() && !staged.is_empty();
+    if !staged.is_empty() {
+        stage_flows(session, batch, last.take(), &staged, &marks, &mut written).await?;
     }
-    session.commit().await?;
+    if reruns || !marks.awaited.is_empty() {
+        Copying::finish(last.take()).await?;
+        super::reruns::count(client, marks.awaited, reruns).await?;
+    }
+    session.commit(last).await?;
     Ok(written)
 }
 
@@ -121,12 +155,9 @@ async fn stage_steps(
     written: &mut Written,
 ) -> Result<(), Failure> {
     let client = &session.client;
-    copy_in(
-        client,
-        &session.steps_stage,
-        batch.step_slices(range.clone()),
-    )
-    .await?;
+    let slices = batch.step_slices(range.clone());
+    let copying = session.steps_stage.fill(client, None, slices).await?;
+    Copying::finish(Some(copying)).await?;
     if !marks.cut.is_empty() {
         let place = include_str!("../../../sql/ingest/steps_place.sql");
         client
@@ -163,67 +194,50 @@ async fn stage_steps(
     Ok(())
 }
 
-async fn write_flows(
-    session: &Session,
-    batch: &Batch,
-    range: Range<usize>,
-    folded: bool,
-    marks: &Marks,
-    written: &mut Written,
-) -> Result<(), Failure> {
-    let client = &session.client;
-    let mut staged = Vec::new();
-    if folded {
-        let folded = batch.fold(range);
-        if !folded.rows.is_empty() {
-            copy_in(client, &session.flows_copy, folded.rows.into_iter()).await?;
-        }
-        staged = folded.rest;
-    } else {
-        staged.extend(range);
-    }
-    let reruns = batch.reruns() && !staged.is_empty();
-    if !staged.is_empty() {
-        stage_flows(session, batch, &staged, marks, written).await?;
-    }
-    Ok(super::reruns::count(client, marks.awaited.clone(), reruns).await?)
-}
-
-/// Stages and merges these starts and ends.
+/// Ends the COPY `before`, stages these starts and ends and merges them.
 async fn stage_flows(
     session: &Session,
     batch: &Batch,
+    before: Option<Copying>,
     numbers: &[usize],
     marks: &Marks,
     written: &mut Written,
 ) -> Result<(), Failure> {
     let client = &session.client;
-    let slices = batch.flow_slices(numbers);
-    copy_in(client, &session.flows_stage, slices.into_iter()).await?;
-    let first: i32 = client
-        .query_one(&session.flows_first, &[])
-        .await?
-        .get("first");
-    let mut fates = vec![Fate::Superseded; numbers.len()];
-    let position = |ord: i32| number(ord, first, 0);
-
-    if batch.complete_only() {
-        let unknown = include_str!("../../../sql/ingest/flows_unknown.sql");
-        for row in client.query_typed(unknown, &[]).await? {
-            fates[position(row.get("ord"))] = Fate::Skipped;
+    let slices = batch.flow_slices(numbers).into_iter();
+    let copying = session.flows_stage.fill(client, before, slices).await?;
+    let unknown = async {
+        if !batch.complete_only() {
+            return Ok(Vec::new());
         }
-    }
-    if marks.deleted {
+        let unknown = include_str!("../../../sql/ingest/flows_unknown.sql");
+        client.query_typed(unknown, &[]).await
+    };
+    let deleted = async {
+        if !marks.deleted {
+            return Ok(Vec::new());
+        }
         let deleted = include_str!("../../../sql/ingest/flows_deleted.sql");
-        client
-            .query_typed(deleted, &[(&marks.cut, Type::TEXT_ARRAY)])
-            .await?;
-    }
-
-    let (merged, shadowed) = try_join!(
+        let cut = [(&marks.cut as _, Type::TEXT_ARRAY)];
+        client.query_typed(deleted, &cut).await
+    };
+    // One behind the other, without waiting in between.
+    let (finished, first, unknown, deleted, merged, shadowed) = join!(
+        Copying::finish(Some(copying)),
+        client.query_one(&session.flows_first, &[]),
+        unknown,
+        deleted,
         client.query(&session.flows_merge, &[]),
         client.query(&session.flows_shadowed, &[]),
-    )?;
+    );
+    finished?;
+    let first: i32 = first?.get("first");
+    let (unknown, merged, shadowed) = (unknown?, deleted.and(merged)?, shadowed?);
+    let mut fates = vec![Fate::Superseded; numbers.len()];
+    let position = |ord: i32| number(ord, first, 0);
+    for row in unknown {
+        fates[position(row.get("ord"))] = Fate::Skipped;
+    }
     let mut orphans = Vec::new();
     for row in &merged {
         let ords: [Option<i32>; 2] = [row.get("started"), row.get("ended")];

@@ -1,0 +1,2 @@
+-- ingest/flows_unstage: empties the stage; what it leaves on disk goes when it is truncated
+delete from pg_temp.stage_flows
