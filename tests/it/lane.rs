@@ -208,3 +208,70 @@ async fn an_end_and_its_start_find_each_other_when_two_servers_write_them_at_onc
     one.stop().await.unwrap();
     other.stop().await.unwrap();
 }
+
+#[tokio::test]
+async fn a_table_that_warns_of_each_copy_costs_one_batch_a_second_try() {
+    let database = support::database().await;
+    let client = database.client().await;
+    client
+        .batch_execute(
+            "create function public.warn() returns trigger language plpgsql as $$
+            begin
+              raise warning 'steps again';
+              return null;
+            end $$;
+            create trigger warn after insert on public.steps
+              for each statement execute function public.warn()",
+        )
+        .await
+        .unwrap();
+    let service = support::serve(&database.url, &["--lanes", "1"]).await;
+    let (mut stream, _) = Stream::greet(service.local_addr(), hello("orders")).await;
+    for number in 0..20 {
+        stream.chunk([step("i", number)]).await;
+        let ack = stream.ack().await;
+        // the first is written again, as the warning may have been that of its COMMIT
+        let again = u64::from(number == 0);
+        assert_eq!(
+            (ack.recorded, ack.superseded),
+            (1 - again, again),
+            "{ack:?}"
+        );
+    }
+    let doubtful = "flowtrail_ingest_write_failures_total{class=\"doubtful\"}";
+    assert_eq!(support::metric(service.local_addr(), doubtful).await, 1);
+    drop(stream);
+    service.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn staging_tables_hold_nothing_between_batches_and_stay_small() {
+    const ENDS: i32 = 60;
+    let database = support::database().await;
+    let client = database.client().await;
+    let service = support::serve(&database.url, &["--lanes", "1"]).await;
+    let (mut stream, _) = Stream::greet(service.local_addr(), hello("orders")).await;
+    // an end without its start is staged; random bytes are not compressed
+    for number in 0..ENDS {
+        let output: Vec<u8> = (0..100_000).map(|_| fastrand::u8(..)).collect();
+        stream
+            .chunk([Kind::Ended(FlowEnded {
+                instance_id: format!("i{number}"),
+                start_time: time(1_000),
+                end_time: time(1_001),
+                flow_output: Some(output.into()),
+                ..FlowEnded::default()
+            })])
+            .await;
+        assert_eq!(stream.ack().await.recorded, 1);
+    }
+    let sizes = "select max(pg_total_relation_size(oid)) as bytes,
+          (select count(*) from public.flowstate) as instances
+        from pg_class where relname in ('stage_flows', 'stage_steps') and relpersistence = 't'";
+    let row = client.query_one(sizes, &[]).await.unwrap();
+    assert_eq!(row.get::<_, i64>("instances"), i64::from(ENDS));
+    let bytes: i64 = row.get("bytes");
+    assert!(bytes < 1_500_000, "{bytes} bytes for {ENDS} times 100 kB");
+    drop(stream);
+    service.stop().await.unwrap();
+}
