@@ -20,6 +20,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         // The server takes a chunk's events as byte ranges of the frame and decodes each by
         // itself, so that one broken event does not cost its neighbours anything.
         .extern_path(".flowtrail.v1.Chunk", "crate::proto::Chunk")
+        .extern_path(".flowtrail.v1.RecordRequest", "crate::proto::RecordRequest")
         .bytes(".flowtrail.v1")
         .compile_fds(descriptors)?;
     Ok(())

@@ -19,7 +19,7 @@ impl Base<'_> {
     pub(super) fn way_out(&self, way_in: &WayIn) -> WayOut {
         let (tell, lifecycle) = (&way_in.tell, self.lifecycle);
         let stopping = lifecycle.stopping().clone();
-        let (watch, line) = Watch::new(self.connector.clone(), tell.names.subscribe(), stopping);
+        let (watch, line) = Watch::new(self.connector.clone(), tell.names.clone(), stopping);
         lifecycle.spawn(line.run(self.last.clone()));
         let clients = self.config.listen.max_connections;
         let steps = self.config.rest.streaming_step.then(|| {

@@ -55,7 +55,7 @@ pub fn load<'e>(
     admission.admitted.reserve_exact(events.size_hint().0);
     for (index, bytes) in (0_u32..).zip(events) {
         match decode(bytes, terms.max_event_bytes) {
-            Ok(event) => admission.take(index, event),
+            Ok(event) => admission.take(index, event, bytes.len()),
             Err(invalid) => admission.known.reject(index, invalid),
         }
     }
@@ -71,7 +71,8 @@ pub fn one(
     registration: Option<Registration>,
 ) -> (Vec<Load>, Outcome) {
     let mut admission = Admission::new(source, enabled, intake);
-    admission.take(0, event);
+    let bytes = event.bytes();
+    admission.take(0, event, bytes);
     admission.encode(registration)
 }
 
@@ -118,7 +119,8 @@ impl<'a> Admission<'a> {
         }
     }
 
-    fn take(&mut self, index: u32, event: Event<'a>) {
+    /// Takes an event whose texts and payloads have so many `bytes` at most.
+    fn take(&mut self, index: u32, event: Event<'a>, bytes: usize) {
         let decision = admit(&event, self.enabled);
         if decision == Decision::Skip {
             self.known.counts.skipped += 1;
@@ -126,7 +128,7 @@ impl<'a> Admission<'a> {
         }
         let lane = self.intake.lane(event.instance());
         let room = &mut self.room[lane];
-        let bytes = event.bytes() + OVERHEAD;
+        let bytes = bytes + OVERHEAD;
         let (table, bytes) = match event {
             Event::Step(_) => (&mut room.steps, bytes),
             _ => (&mut room.flows, bytes + self.source.bytes()),

@@ -1,8 +1,9 @@
 //! Which instances changed, wherever they were stored: what watchers are told.
 //!
 //! Every server says over one connection of its own ([`Line`]) which instances it stored, with
-//! NOTIFY and at most four times a second, and listens there to what all say, itself included. That
-//! is a hint only: whoever is told reads the rows. Where something may have been missed (the
+//! NOTIFY and at most four times a second, and listens there to what all say, itself included. A
+//! server with watchers asks the others for that, again and again; one that is not asked says nothing,
+//! and its lanes do not collect what it could say. What is said is a hint only: whoever is told reads the rows. Where something may have been missed (the
 //! connection was lost, there was more than can be said, somebody was too slow) the word is
 //! [`Change::Resync`]: read everything again.
 //!
@@ -15,7 +16,10 @@ mod payload;
 
 use std::sync::Arc;
 
-use tokio::sync::{broadcast, watch};
+use tokio::{
+    sync::{broadcast, watch},
+    time::Instant,
+};
 use tokio_util::sync::CancellationToken;
 
 pub use changes::Changes;
@@ -42,6 +46,7 @@ pub enum Change {
 pub struct Watch {
     hints: broadcast::Sender<Hint>,
     listening: watch::Sender<bool>,
+    asked: watch::Sender<Instant>,
     stopping: CancellationToken,
 }
 
@@ -53,20 +58,22 @@ enum Hint {
 }
 
 impl Watch {
-    /// The handle, and the line to [`Line::run`] from now on. `committed` is what this server stores
-    /// (only its names count); subscribers end when `stopping` is cancelled.
+    /// The handle, and the line to [`Line::run`] from now on. `names` tells what this server stores,
+    /// and has a subscriber only while somebody wants to know; subscribers of the handle end when
+    /// `stopping` is cancelled.
     #[must_use]
     pub fn new(
         connector: Connector,
-        committed: broadcast::Receiver<Arc<Committed>>,
+        names: broadcast::Sender<Arc<Committed>>,
         stopping: CancellationToken,
     ) -> (Self, Line) {
         let watch = Self {
             hints: broadcast::Sender::new(HINTS),
             listening: watch::Sender::new(false),
+            asked: watch::Sender::new(Instant::now()),
             stopping,
         };
-        let line = Line::new(connector, committed, watch.clone());
+        let line = Line::new(connector, names, watch.clone());
         (watch, line)
     }
 
@@ -74,21 +81,39 @@ impl Watch {
     /// is read after it, together with what is told, misses nothing.
     #[must_use]
     pub fn subscribe(&self) -> Changes {
-        Changes::new(
+        let changes = Changes::new(
             self.hints.subscribe(),
             self.listening.subscribe(),
             self.stopping.clone(),
-        )
+        );
+        self.ask();
+        changes
     }
 
-    /// The line stands: what was said before it may have been missed.
-    fn stands(&self) {
+    /// Somebody, here or at another server, wants to know what this one stores.
+    fn ask(&self) {
+        self.asked.send_replace(Instant::now());
+    }
+
+    /// The line stands: what was said before it may have been missed, and so may who asked.
+    fn stands(&self, listens: bool) {
         self.tell(Hint::Missed);
-        self.listening.send_replace(true);
+        self.ask();
+        self.listens(listens);
+    }
+
+    /// Whether what this server and others say is heard from now on.
+    fn listens(&self, listens: bool) {
+        self.listening
+            .send_if_modified(|listening| std::mem::replace(listening, listens) != listens);
     }
 
     fn broke(&self) {
-        self.listening.send_replace(false);
+        self.listens(false);
+    }
+
+    fn is_watched(&self) -> bool {
+        self.hints.receiver_count() > 0
     }
 
     fn tell(&self, hint: Hint) {

@@ -7,6 +7,9 @@ use hyper_util::{rt::TokioTimer, server::conn::auto::Builder};
 /// Bytes a stream may send ahead of its reader. They come on top of the message in hand, for every
 /// stream that waits for room, so they are few.
 const STREAM_WINDOW: u32 = 256 << 10;
+/// Bytes of a frame. A frame is read into memory of its own, as a whole: with the 16 KiB that HTTP/2
+/// begins with, reading is a call of the system for every 8 KiB.
+const FRAME: u32 = 64 << 10;
 /// Bytes all streams of a connection may send ahead of their readers.
 const CONNECTION_WINDOW: u32 = 4 << 20;
 /// Streams open on one connection at once.
@@ -67,6 +70,7 @@ pub(super) fn protocol<E>(limits: Limits, executor: E) -> Builder<E> {
         .keep_alive_timeout(limits.ping)
         .initial_stream_window_size(STREAM_WINDOW)
         .initial_connection_window_size(CONNECTION_WINDOW)
+        .max_frame_size(FRAME)
         .max_concurrent_streams(STREAMS)
         .max_send_buf_size(UNSENT)
         .max_header_list_size(HEADERS);

@@ -40,7 +40,7 @@ impl Watcher {
         let committed = broadcast::Sender::new(64);
         let lifecycle = Lifecycle::default();
         let stopping = lifecycle.stopping().clone();
-        let (watch, line) = Watch::new(database.connector(), committed.subscribe(), stopping);
+        let (watch, line) = Watch::new(database.connector(), committed.clone(), stopping);
         let end = CancellationToken::new();
         lifecycle.spawn(line.run(end.clone()));
         let mut watcher = Self {
@@ -117,6 +117,27 @@ async fn a_change_on_one_server_is_told_on_another_soon() {
     assert_eq!(told, ["i".into(), "j,\"".into()]);
     watcher.stop().await;
     service.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_server_that_nobody_watches_tells_nothing_until_somebody_does() {
+    let database = support::database().await;
+    let stopping = CancellationToken::new();
+    let committed = broadcast::Sender::<Arc<Committed>>::new(64);
+    let (_watch, line) = Watch::new(database.connector(), committed.clone(), stopping.clone());
+    let lifecycle = Lifecycle::default();
+    lifecycle.spawn(line.run(stopping.clone()));
+    eventually("it forgets", async || committed.receiver_count() == 0).await;
+    let mut watcher = Watcher::start(&database).await;
+    assert_eq!(watcher.next().await, Change::Resync, "it was not told");
+    let instances = vec!["i".into()];
+    let steps = Vec::new();
+    let told = committed.send(Arc::new(Committed { instances, steps }));
+    assert!(told.is_ok(), "it listens again");
+    assert_eq!(watcher.next().await, Change::Changed(vec!["i".into()]));
+    stopping.cancel();
+    assert!(lifecycle.join(Duration::from_secs(10)).await);
+    watcher.stop().await;
 }
 
 #[tokio::test]

@@ -72,7 +72,7 @@ impl Served {
         let history = History::new(pool).with_pending(Pending::new(events(&pending)));
         let committed = broadcast::Sender::new(1);
         let stopping = CancellationToken::new();
-        let (watch, _line) = Watch::new(database.connector(), committed.subscribe(), stopping);
+        let (watch, _line) = Watch::new(database.connector(), committed, stopping);
         let routes =
             query::rest::routes(history.clone()).merge(ingest::rest::rerun::routes(eraser.clone()));
         let delete: query::grpc::Delete = Arc::new(move |id| {

@@ -3,7 +3,10 @@
 //! Rows have numbers: first the steps of all parts, then their starts and ends. A range of numbers
 //! is what an attempt to write takes; halving ranges is how a row that the database refuses is found.
 
-use std::{collections::HashSet, ops::Range};
+use std::{
+    collections::{HashMap, HashSet},
+    ops::Range,
+};
 
 use bytes::Bytes;
 
@@ -230,34 +233,45 @@ impl Batch {
 
     /// Answers every part.
     pub fn settle(self) {
-        let mut fates = vec![Fate::Stored; self.rows()];
-        for (row, fate) in self.fates {
-            fates[row] = fate;
-        }
-        let (mut steps, mut flows) = fates.split_at_mut(self.steps);
+        // of a row that has several the last
+        let mut fates: HashMap<_, _> = self.fates.into_iter().collect();
+        let (mut step, mut flow) = (0, self.steps);
         for part in self.parts {
             let mut outcome = Outcome::default();
-            for (rows, fates) in [(&part.steps, &mut steps), (&part.flows, &mut flows)] {
-                let (own, rest) = std::mem::take(fates).split_at_mut(rows.marks.len());
-                *fates = rest;
-                for (mark, fate) in rows.marks.iter().zip(own) {
-                    let counts = &mut outcome.counts;
-                    match std::mem::take(fate) {
-                        fate @ (Fate::Stored | Fate::Spooled) => {
-                            outcome.spooled |= fate == Fate::Spooled;
-                            if mark.complete_only {
-                                counts.completed += 1;
-                            } else {
-                                counts.recorded += 1;
-                            }
-                        }
-                        Fate::Superseded => counts.superseded += 1,
-                        Fate::Skipped => counts.skipped += 1,
-                        Fate::Refused(code) => outcome.reject(mark.index, refused(&code)),
-                    }
-                }
+            for (rows, first) in [(&part.steps, &mut step), (&part.flows, &mut flow)] {
+                outcome.answer(&rows.marks, *first, &mut fates);
+                *first += rows.marks.len();
             }
             part.share.settle(outcome);
+        }
+    }
+}
+
+impl Outcome {
+    /// Adds rows that are numbered from `first` on, with the fates of those that were not simply
+    /// stored; nearly always there are none.
+    fn answer(&mut self, rows: &[Mark], first: usize, fates: &mut HashMap<usize, Fate>) {
+        if fates.is_empty() {
+            let completed = rows.iter().filter(|mark| mark.complete_only).count();
+            self.counts.completed += completed as u64;
+            self.counts.recorded += (rows.len() - completed) as u64;
+            return;
+        }
+        for (row, mark) in (first..).zip(rows) {
+            let counts = &mut self.counts;
+            match fates.remove(&row).unwrap_or_default() {
+                fate @ (Fate::Stored | Fate::Spooled) => {
+                    self.spooled |= fate == Fate::Spooled;
+                    if mark.complete_only {
+                        counts.completed += 1;
+                    } else {
+                        counts.recorded += 1;
+                    }
+                }
+                Fate::Superseded => counts.superseded += 1,
+                Fate::Skipped => counts.skipped += 1,
+                Fate::Refused(code) => self.reject(mark.index, refused(&code)),
+            }
         }
     }
 }

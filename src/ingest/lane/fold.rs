@@ -19,6 +19,8 @@ use crate::{
 const COLUMNS: [u8; 2] = 17_i16.to_be_bytes();
 /// A column that is NULL.
 const NULL: [u8; 4] = (-1_i32).to_be_bytes();
+/// Bytes of the last columns, about.
+const TAIL_BYTES: usize = 24;
 
 /// What became of the starts and ends among some rows.
 #[derive(Debug, Default)]
@@ -76,14 +78,24 @@ impl Batch {
                 at
             }));
         }
-        let mut folded = Folded::default();
-        let mut tails = Vec::new();
-        let simple: Vec<bool> = instances
+        let mut tails = Vec::with_capacity(instances.len() * TAIL_BYTES);
+        let ends: Vec<_> = instances
             .iter()
-            .map(|instance| instance.write(&mut tails, &mut folded))
+            .map(|instance| instance.tail(&mut tails).then_some(tails.len()))
             .collect();
+        let mut tails = Bytes::from(tails);
+        let mut folded = Folded::default();
+        let (mut begin, pieces) = (0, ends.iter().flatten().count() * 6);
+        folded.rows.reserve_exact(pieces);
+        for (instance, end) in instances.iter().zip(&ends) {
+            if let Some(end) = end {
+                let tail = tails.split_to(end - begin);
+                instance.write(tail, &mut folded.rows);
+                begin = *end;
+            }
+        }
         let rest = range.zip(of);
-        let rest = rest.filter(|(_, of)| !of.is_some_and(|at| simple[at]));
+        let rest = rest.filter(|(_, of)| !of.is_some_and(|at| ends[at].is_some()));
         folded.rest = rest.map(|(number, _)| number).collect();
         folded
     }
@@ -99,8 +111,8 @@ impl<'a> Instance<'a> {
         place.get_or_insert(event);
     }
 
-    /// Writes its row, if it is simple.
-    fn write(&self, tails: &mut Vec<u8>, folded: &mut Folded) -> bool {
+    /// Writes the last columns of its row, those that no event has; false when it is not as simple.
+    fn tail(&self, tails: &mut Vec<u8>) -> bool {
         let Some(start) = self.start.as_ref().filter(|start| start.begins()) else {
             return false;
         };
@@ -116,17 +128,24 @@ impl<'a> Instance<'a> {
         binary::bytes(tails, text.as_deref().map(str::as_bytes));
         // reruncount: none so far
         binary::bytes(tails, Some(&0_i32.to_be_bytes()));
+        true
+    }
+
+    /// Adds its row, which ends with `tail`.
+    fn write(&self, tail: Bytes, rows: &mut Vec<Bytes>) {
+        let Some(start) = &self.start else {
+            return;
+        };
         let end = self.end.as_ref();
         let ending = end.unwrap_or(start);
-        folded.rows.extend([
+        rows.extend([
             Bytes::from_static(&COLUMNS),
             start.slice(start.head),
             ending.slice(ending.ending),
             start.slice(start.origin),
             end.map_or(Bytes::from_static(&NULL), |end| end.slice(end.output)),
-            std::mem::take(tails).into(),
+            tail,
         ]);
-        true
     }
 }
 

@@ -34,7 +34,7 @@ const CONTENTS_BYTES: usize = 1 << 20;
 /// Where lanes tell what they committed; cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Tell {
-    /// The instances of each transaction; no contents.
+    /// The instances of each transaction; no contents. Nothing is sent while nobody has subscribed.
     pub names: broadcast::Sender<Arc<Committed>>,
     /// The steps of each transaction; no names. Nothing is sent while nobody has subscribed.
     pub contents: broadcast::Sender<Arc<Committed>>,

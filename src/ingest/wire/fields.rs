@@ -3,39 +3,78 @@
 use super::malformed;
 use crate::event::Invalid;
 
-/// What a field holds. Fixed-width numbers are recognised to be skipped; no event uses them.
-#[derive(Clone, Copy)]
-pub(super) enum Value<'a> {
-    Varint(u64),
-    Bytes(&'a [u8]),
-    Fixed,
-}
-
-/// Iterates over `(field number, value)`; ends after the first error.
+/// Reads a message field by field: the number of the next one, then its value.
 pub(super) struct Fields<'a> {
     rest: &'a [u8],
+    /// How the value is encoded that comes next.
+    wire_type: u8,
 }
 
+const VARINT: u8 = 0;
+const FIXED_64: u8 = 1;
+const BYTES: u8 = 2;
+const FIXED_32: u8 = 5;
+
 impl<'a> Fields<'a> {
+    #[inline]
     pub(super) fn new(message: &'a [u8]) -> Self {
-        Self { rest: message }
+        Self {
+            rest: message,
+            wire_type: VARINT,
+        }
+    }
+
+    /// The number of the next field, whose value has to be read before the one behind it; none at
+    /// the end of the message.
+    #[inline]
+    pub(super) fn next(&mut self) -> Result<Option<u32>, Invalid> {
+        if self.rest.is_empty() {
+            return Ok(None);
+        }
+        let key = self.number().ok_or_else(broken)?;
+        self.wire_type = (key & 7) as u8;
+        match u32::try_from(key >> 3) {
+            Ok(0) | Err(_) => Err(broken()),
+            Ok(field) => Ok(Some(field)),
+        }
+    }
+
+    /// The value, of the field called `name`: a text, a payload or a message.
+    #[inline]
+    pub(super) fn bytes(&mut self, name: &'static str) -> Result<&'a [u8], Invalid> {
+        let value = match self.wire_type {
+            BYTES => self.delimited(),
+            _ => None,
+        };
+        value.ok_or_else(|| malformed(name))
+    }
+
+    /// The value, of the field called `name`: a number.
+    #[inline]
+    pub(super) fn varint(&mut self, name: &'static str) -> Result<u64, Invalid> {
+        let value = match self.wire_type {
+            VARINT => self.number(),
+            _ => None,
+        };
+        value.ok_or_else(|| malformed(name))
+    }
+
+    /// Passes over the value of a field that nobody knows.
+    pub(super) fn skip(&mut self) -> Result<(), Invalid> {
+        let skipped = match self.wire_type {
+            VARINT => self.number().map(drop),
+            FIXED_64 => self.take(8).map(drop),
+            BYTES => self.delimited().map(drop),
+            FIXED_32 => self.take(4).map(drop),
+            _ => None,
+        };
+        skipped.ok_or_else(broken)
     }
 
     #[inline]
-    fn field(&mut self) -> Option<(u32, Value<'a>)> {
-        let key = self.varint()?;
-        let number = u32::try_from(key >> 3).ok().filter(|number| *number > 0)?;
-        let value = match key & 7 {
-            0 => Value::Varint(self.varint()?),
-            1 => self.take(8).map(|_| Value::Fixed)?,
-            2 => {
-                let length = usize::try_from(self.varint()?).ok()?;
-                Value::Bytes(self.take(length)?)
-            }
-            5 => self.take(4).map(|_| Value::Fixed)?,
-            _ => return None,
-        };
-        Some((number, value))
+    fn delimited(&mut self) -> Option<&'a [u8]> {
+        let length = usize::try_from(self.number()?).ok()?;
+        self.take(length)
     }
 
     #[inline]
@@ -46,42 +85,37 @@ impl<'a> Fields<'a> {
     }
 
     #[inline]
-    fn varint(&mut self) -> Option<u64> {
+    fn number(&mut self) -> Option<u64> {
         // Keys, lengths and small numbers have one byte.
         match self.rest.split_first()? {
             (byte, rest) if *byte < 0x80 => {
                 self.rest = rest;
                 Some((*byte).into())
             }
-            _ => self.long_varint(),
+            _ => self.long_number(),
         }
     }
 
-    fn long_varint(&mut self) -> Option<u64> {
+    fn long_number(&mut self) -> Option<u64> {
         let mut number = 0;
-        for (at, byte) in self.rest.iter().take(10).enumerate() {
-            number |= u64::from(byte & 0x7f) << (7 * at);
+        let mut shift = 0;
+        let mut rest = self.rest;
+        while shift < 64
+            && let Some((byte, behind)) = rest.split_first()
+        {
+            rest = behind;
+            number |= u64::from(byte & 0x7f) << shift;
             if *byte < 0x80 {
-                self.rest = &self.rest[at + 1..];
+                self.rest = rest;
                 return Some(number);
             }
+            shift += 7;
         }
         None
     }
 }
 
-impl<'a> Iterator for Fields<'a> {
-    type Item = Result<(u32, Value<'a>), Invalid>;
-
-    #[inline]
-    fn next(&mut self) -> Option<Self::Item> {
-        if self.rest.is_empty() {
-            return None;
-        }
-        let field = self.field();
-        if field.is_none() {
-            self.rest = &[];
-        }
-        Some(field.ok_or_else(|| malformed("the event")))
-    }
+#[cold]
+fn broken() -> Invalid {
+    malformed("the event")
 }

@@ -7,7 +7,7 @@
 
 mod fields;
 
-use fields::{Fields, Value};
+use fields::Fields;
 
 use crate::event::{Event, FlowEnd, FlowStart, Invalid, Micros, Reason, Step, indexed_text, text};
 
@@ -17,11 +17,11 @@ use crate::event::{Event, FlowEnd, FlowStart, Invalid, Micros, Reason, Step, ind
 /// What makes it [`Invalid`], naming the field.
 pub fn event(bytes: &[u8]) -> Result<Event<'_>, Invalid> {
     let mut kind = None;
-    for field in Fields::new(bytes) {
-        match field? {
-            (number @ 1..=3, Value::Bytes(body)) => kind = Some((number, body)),
-            (1..=3, _) => return Err(malformed("event.kind")),
-            _ => {}
+    let mut fields = Fields::new(bytes);
+    while let Some(field) = fields.next()? {
+        match field {
+            1..=3 => kind = Some((field, fields.bytes("event.kind")?)),
+            _ => fields.skip()?,
         }
     }
     match kind {
@@ -39,20 +39,20 @@ fn start(body: &[u8]) -> Result<FlowStart<'_>, Invalid> {
     let (mut instance, mut started_at, mut ended_at) = ("", None, None);
     let (mut flow, mut status, mut original) = (None, None, None);
     let (mut parent, mut parent_flow, mut input, mut misc) = (None, None, None, None);
-    for field in Fields::new(body) {
-        let (number, value) = field?;
-        match number {
-            1 => instance = value.indexed("instance_id")?,
-            2 => started_at = Some(value.time("start_time")?),
-            3 => ended_at = Some(value.time("end_time")?),
-            4 => flow = Some(value.indexed("flow_name")?),
-            5 => status = Some(value.indexed("status")?),
-            6 => original = Some(value.indexed("original_instance_id")?),
-            7 => parent = Some(value.indexed("parent_instance_id")?),
-            8 => parent_flow = Some(value.text("parent_flow_name")?),
-            9 => input = Some(value.bytes("flow_input")?),
-            10 => misc = Some(value.bytes("misc")?),
-            _ => {}
+    let mut fields = Fields::new(body);
+    while let Some(field) = fields.next()? {
+        match field {
+            1 => instance = fields.indexed("instance_id")?,
+            2 => started_at = Some(fields.time("start_time")?),
+            3 => ended_at = Some(fields.time("end_time")?),
+            4 => flow = Some(fields.indexed("flow_name")?),
+            5 => status = Some(fields.indexed("status")?),
+            6 => original = Some(fields.indexed("original_instance_id")?),
+            7 => parent = Some(fields.indexed("parent_instance_id")?),
+            8 => parent_flow = Some(fields.text("parent_flow_name")?),
+            9 => input = Some(fields.bytes("flow_input")?),
+            10 => misc = Some(fields.bytes("misc")?),
+            _ => fields.skip()?,
         }
     }
     Ok(FlowStart {
@@ -73,22 +73,22 @@ fn step(body: &[u8]) -> Result<Step<'_>, Invalid> {
     let (mut instance, mut number, mut started_at, mut ended_at) = ("", 0, None, None);
     let (mut task, mut status, mut flow, mut subflow) = (None, None, None, None);
     let (mut rerun, mut parent, mut content, mut misc) = (None, None, None, None);
-    for field in Fields::new(body) {
-        let (field, value) = field?;
+    let mut fields = Fields::new(body);
+    while let Some(field) = fields.next()? {
         match field {
-            1 => instance = value.indexed("instance_id")?,
-            2 => number = value.step_id("step_id")?,
-            3 => started_at = Some(value.time("start_time")?),
-            4 => ended_at = Some(value.time("end_time")?),
-            5 => task = Some(value.text("task_name")?),
-            6 => status = Some(value.text("status")?),
-            7 => flow = Some(value.text("flow_name")?),
-            8 => subflow = Some(value.text("subflow_id")?),
-            9 => rerun = Some(value.boolean("rerun")?),
-            10 => parent = Some(value.text("parent_step_id")?),
-            11 => content = Some(value.bytes("step_data")?),
-            12 => misc = Some(value.bytes("misc")?),
-            _ => {}
+            1 => instance = fields.indexed("instance_id")?,
+            2 => number = fields.step_id("step_id")?,
+            3 => started_at = Some(fields.time("start_time")?),
+            4 => ended_at = Some(fields.time("end_time")?),
+            5 => task = Some(fields.text("task_name")?),
+            6 => status = Some(fields.text("status")?),
+            7 => flow = Some(fields.text("flow_name")?),
+            8 => subflow = Some(fields.text("subflow_id")?),
+            9 => rerun = Some(fields.boolean("rerun")?),
+            10 => parent = Some(fields.text("parent_step_id")?),
+            11 => content = Some(fields.bytes("step_data")?),
+            12 => misc = Some(fields.bytes("misc")?),
+            _ => fields.skip()?,
         }
     }
     Ok(Step {
@@ -110,16 +110,16 @@ fn step(body: &[u8]) -> Result<Step<'_>, Invalid> {
 fn end(body: &[u8]) -> Result<FlowEnd<'_>, Invalid> {
     let (mut instance, mut started_at, mut ended_at) = ("", None, None);
     let (mut status, mut output, mut flow) = (None, None, None);
-    for field in Fields::new(body) {
-        let (number, value) = field?;
-        match number {
-            1 => instance = value.indexed("instance_id")?,
-            2 => started_at = Some(value.time("start_time")?),
-            3 => ended_at = Some(value.time("end_time")?),
-            4 => status = Some(value.indexed("status")?),
-            5 => output = Some(value.bytes("flow_output")?),
-            6 => flow = Some(value.indexed("flow_name")?),
-            _ => {}
+    let mut fields = Fields::new(body);
+    while let Some(field) = fields.next()? {
+        match field {
+            1 => instance = fields.indexed("instance_id")?,
+            2 => started_at = Some(fields.time("start_time")?),
+            3 => ended_at = Some(fields.time("end_time")?),
+            4 => status = Some(fields.indexed("status")?),
+            5 => output = Some(fields.bytes("flow_output")?),
+            6 => flow = Some(fields.indexed("flow_name")?),
+            _ => fields.skip()?,
         }
     }
     Ok(FlowEnd {
@@ -139,6 +139,7 @@ fn not_empty(instance: &str) -> Result<&str, Invalid> {
     Ok(instance)
 }
 
+#[cold]
 fn malformed(field: &'static str) -> Invalid {
     Invalid::new(
         Reason::UnknownKind,
@@ -146,35 +147,23 @@ fn malformed(field: &'static str) -> Invalid {
     )
 }
 
-impl<'a> Value<'a> {
-    fn bytes(self, field: &'static str) -> Result<&'a [u8], Invalid> {
-        match self {
-            Self::Bytes(bytes) => Ok(bytes),
-            _ => Err(malformed(field)),
-        }
-    }
-
-    fn text(self, field: &'static str) -> Result<&'a str, Invalid> {
+impl<'a> Fields<'a> {
+    #[inline]
+    fn text(&mut self, field: &'static str) -> Result<&'a str, Invalid> {
         text(field, self.bytes(field)?)
     }
 
-    fn indexed(self, field: &'static str) -> Result<&'a str, Invalid> {
+    #[inline]
+    fn indexed(&mut self, field: &'static str) -> Result<&'a str, Invalid> {
         indexed_text(field, self.bytes(field)?)
     }
 
-    fn varint(self, field: &'static str) -> Result<u64, Invalid> {
-        match self {
-            Self::Varint(number) => Ok(number),
-            _ => Err(malformed(field)),
-        }
-    }
-
-    fn boolean(self, field: &'static str) -> Result<bool, Invalid> {
+    fn boolean(&mut self, field: &'static str) -> Result<bool, Invalid> {
         Ok(self.varint(field)? != 0)
     }
 
     /// An int32, which protobuf cuts out of the low half of a varint.
-    fn step_id(self, field: &'static str) -> Result<u32, Invalid> {
+    fn step_id(&mut self, field: &'static str) -> Result<u32, Invalid> {
         let low = self.varint(field)? & 0xffff_ffff;
         u32::try_from(low)
             .ok()
@@ -187,13 +176,14 @@ impl<'a> Value<'a> {
             })
     }
 
-    fn time(self, field: &'static str) -> Result<Micros, Invalid> {
+    fn time(&mut self, field: &'static str) -> Result<Micros, Invalid> {
         let (mut seconds, mut nanos) = (0, 0);
-        for part in Fields::new(self.bytes(field)?) {
-            match part? {
-                (1, value) => seconds = value.varint(field)?.cast_signed(),
-                (2, value) => nanos = value.varint(field)?.cast_signed(),
-                _ => {}
+        let mut parts = Fields::new(self.bytes(field)?);
+        while let Some(part) = parts.next()? {
+            match part {
+                1 => seconds = parts.varint(field)?.cast_signed(),
+                2 => nanos = parts.varint(field)?.cast_signed(),
+                _ => parts.skip()?,
             }
         }
         Micros::from_unix(field, seconds, nanos)

@@ -4,8 +4,11 @@ use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use backon::{BackoffBuilder as _, ExponentialBackoff, ExponentialBuilder};
 use tokio::{
-    sync::broadcast::{self, error::RecvError},
-    time::{Instant, interval, sleep, timeout},
+    sync::{
+        broadcast::{self, Receiver, error::RecvError},
+        watch,
+    },
+    time::{Instant, interval, timeout},
 };
 use tokio_postgres::{AsyncMessage, Client, types::Type};
 use tokio_util::sync::CancellationToken;
@@ -26,6 +29,10 @@ const TICK: Duration = Duration::from_millis(250);
 const IDLE: Duration = Duration::from_secs(5);
 /// A statement without an answer for this long: the other end is gone without a word.
 const ANSWER: Duration = Duration::from_secs(2);
+/// How often a server with watchers asks all to say what they store.
+const ASK: Duration = Duration::from_secs(1);
+/// A server that nobody has asked for this long says nothing.
+const FORGET: Duration = Duration::from_secs(5);
 /// The longest pause between two tries to connect; chance makes it up to twice as long.
 const PAUSE: Duration = Duration::from_secs(1);
 /// Instances collected at most between two ticks, or while the database is away. What fits into the
@@ -36,7 +43,11 @@ const COLLECTED: usize = 20_000;
 #[derive(Debug)]
 pub struct Line {
     connector: Connector,
-    committed: broadcast::Receiver<Arc<Committed>>,
+    names: broadcast::Sender<Arc<Committed>>,
+    /// None while nobody asks: then lanes have nobody to tell.
+    committed: Option<Receiver<Arc<Committed>>>,
+    /// When somebody asked last.
+    asked: watch::Receiver<Instant>,
     watch: Watch,
     unsaid: Unsaid,
 }
@@ -62,12 +73,14 @@ enum Broken {
 impl Line {
     pub(super) fn new(
         connector: Connector,
-        committed: broadcast::Receiver<Arc<Committed>>,
+        names: broadcast::Sender<Arc<Committed>>,
         watch: Watch,
     ) -> Self {
         Self {
             connector,
-            committed,
+            committed: Some(names.subscribe()),
+            names,
+            asked: watch.asked.subscribe(),
             watch,
             unsaid: Unsaid::default(),
         }
@@ -113,7 +126,7 @@ impl Line {
             Ok(connected) => {
                 let connected = client.insert(connected);
                 tracing::debug!("changes are told");
-                self.watch.stands();
+                self.watch.stands(self.committed.is_some());
                 self.talk(connected).await
             }
             Err(broken) => broken,
@@ -123,9 +136,10 @@ impl Line {
     async fn connect(&self) -> Result<Client, Broken> {
         let watch = self.watch.clone();
         let on_message = move |message| match message {
-            AsyncMessage::Notification(said) if said.channel() == CHANNEL => {
-                watch.tell(payload::read(said.payload()));
-            }
+            AsyncMessage::Notification(said) if said.channel() == CHANNEL => match said.payload() {
+                payload::ASK => watch.ask(),
+                said => watch.tell(payload::read(said)),
+            },
             _ => {}
         };
         let client = self.connector.connect("changes", on_message).await?;
@@ -138,22 +152,24 @@ impl Line {
         let mut ticks = interval(TICK);
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let mut said_at = Instant::now();
+        let mut asked_at = None;
         loop {
             tokio::select! {
-                committed = self.committed.recv() => {
-                    if self.unsaid.note(committed) {
-                        continue;
-                    }
-                    // The lanes have ended; so will this.
-                    sleep(TICK).await;
+                committed = next(&mut self.committed) => {
+                    self.unsaid.note(committed);
+                    continue;
                 }
+                Ok(()) = self.asked.changed(), if self.committed.is_none() => {}
                 _ = ticks.tick() => {}
             }
             if client.is_closed() {
                 return Broken::Closed;
             }
-            let outcome = if !self.unsaid.is_empty() {
-                self.say(client).await
+            self.begin_or_forget();
+            let asks =
+                self.watch.is_watched() && asked_at.is_none_or(|at: Instant| at.elapsed() >= ASK);
+            let outcome = if asks || !self.unsaid.is_empty() {
+                self.say(client, asks).await
             } else if said_at.elapsed() >= IDLE {
                 answer(client.batch_execute(LISTEN)).await
             } else {
@@ -163,12 +179,33 @@ impl Line {
                 Ok(()) => said_at = Instant::now(),
                 Err(broken) => return broken,
             }
+            if asks {
+                asked_at = Some(said_at);
+            }
+            self.watch.listens(self.committed.is_some());
         }
     }
 
-    /// Says what is collected; keeps it when that fails.
-    async fn say(&mut self, client: &Client) -> Result<(), Broken> {
-        let payloads = self.unsaid.payloads();
+    /// Has the lanes tell what they store as long as somebody asks. What was stored before that may
+    /// be anything.
+    fn begin_or_forget(&mut self) {
+        let asked = self.asked.borrow_and_update().elapsed() < FORGET;
+        if asked && self.committed.is_none() {
+            self.committed = Some(self.names.subscribe());
+            self.unsaid.overflow();
+        } else if !asked && self.committed.is_some() {
+            self.committed = None;
+            self.unsaid = Unsaid::default();
+            self.watch.listens(false);
+        }
+    }
+
+    /// Says what is collected, and asks others for what they store; keeps it when that fails.
+    async fn say(&mut self, client: &Client, asks: bool) -> Result<(), Broken> {
+        let mut payloads = self.unsaid.payloads();
+        if asks {
+            payloads.push(payload::ASK.to_owned());
+        }
         let given = [(&payloads as _, Type::TEXT_ARRAY)];
         answer(client.query_typed(TELL, &given)).await?;
         self.unsaid = Unsaid::default();
@@ -176,11 +213,11 @@ impl Line {
     }
 
     async fn last_words(&mut self, client: Option<Client>) {
-        while let Ok(committed) = self.committed.try_recv() {
+        while let Some(Ok(committed)) = self.committed.as_mut().map(Receiver::try_recv) {
             self.unsaid.note(Ok(committed));
         }
         if let Some(client) = client.filter(|_| !self.unsaid.is_empty())
-            && let Err(broken) = self.say(&client).await
+            && let Err(broken) = self.say(&client, false).await
         {
             tracing::debug!(%broken, "the last changes were not told");
         }
@@ -190,19 +227,19 @@ impl Line {
     async fn collect(&mut self, time: Duration) {
         let connector = self.connector.clone();
         let collecting = async {
-            while self.unsaid.note(self.committed.recv().await) {}
-            std::future::pending::<()>().await;
+            loop {
+                self.unsaid.note(next(&mut self.committed).await);
+            }
         };
         tokio::select! {
-            () = collecting => {}
+            never = collecting => never,
             () = connector.pause(time) => {}
         }
     }
 }
 
 impl Unsaid {
-    /// False when there will be no more.
-    fn note(&mut self, committed: Result<Arc<Committed>, RecvError>) -> bool {
+    fn note(&mut self, committed: Result<Arc<Committed>, RecvError>) {
         match committed {
             Ok(committed) if !self.too_many => {
                 self.ids.extend(committed.instances.iter().cloned());
@@ -211,10 +248,8 @@ impl Unsaid {
                 }
             }
             Ok(_) => {}
-            Err(RecvError::Lagged(_)) => self.overflow(),
-            Err(RecvError::Closed) => return false,
+            Err(_) => self.overflow(),
         }
-        true
     }
 
     fn overflow(&mut self) {
@@ -229,6 +264,16 @@ impl Unsaid {
     fn payloads(&self) -> Vec<String> {
         let packed = payload::pack(self.ids.iter()).filter(|_| !self.too_many);
         packed.unwrap_or_else(|| vec![payload::OVERFLOW.to_owned()])
+    }
+}
+
+/// What lanes tell next. The line has the other end as well, which is never closed.
+async fn next(
+    committed: &mut Option<Receiver<Arc<Committed>>>,
+) -> Result<Arc<Committed>, RecvError> {
+    match committed {
+        Some(committed) => committed.recv().await,
+        None => std::future::pending().await,
     }
 }
 

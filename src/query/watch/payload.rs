@@ -1,4 +1,5 @@
-//! What is said in a NOTIFY: a JSON array of instance ids, or `*` when there are too many.
+//! What is said in a NOTIFY: a JSON array of instance ids, `*` when there are too many, or `?` by
+//! whoever has watchers.
 
 use std::sync::Arc;
 
@@ -10,6 +11,8 @@ const BYTES: usize = 7_900;
 pub(super) const PAYLOADS: usize = 32;
 /// There was more than can be said.
 pub(super) const OVERFLOW: &str = "*";
+/// Whoever stores something shall say so.
+pub(super) const ASK: &str = "?";
 
 /// Packs ids into payloads; none when they need more than [`PAYLOADS`].
 pub(super) fn pack<'a>(ids: impl Iterator<Item = &'a Arc<str>>) -> Option<Vec<String>> {
