@@ -16,7 +16,7 @@ mod refusal;
 pub mod rerun;
 mod take;
 
-use std::{sync::Arc, time::Duration};
+use std::{borrow::Cow, str::Utf8Error, sync::Arc, time::Duration};
 
 use axum::{
     body::Body,
@@ -24,7 +24,6 @@ use axum::{
     response::Response,
     routing::{MethodRouter, post},
 };
-use bytes::Bytes;
 use http::{StatusCode, Version};
 use tokio::{
     sync::{Semaphore, oneshot},
@@ -41,7 +40,13 @@ use super::{
     skipped::Skipped,
     ticket::{Counts, Lost, Outcome, Receipt, Witness},
 };
-use crate::{config, control::Toggles, event::flogo::check_snapshot, lifecycle::Lifecycle, rest};
+use crate::{
+    config,
+    control::Toggles,
+    event::flogo::{check_snapshot, readable},
+    lifecycle::Lifecycle,
+    rest,
+};
 use refusal::Refusal;
 use take::Taken;
 
@@ -106,8 +111,8 @@ pub fn routes(recorder: &Arc<Recorder>) -> Vec<(&'static str, MethodRouter)> {
 
 /// Memory that may be made of a body at most, in bytes: itself, the texts read from it, the row. A
 /// byte that belongs to no character becomes three in each of them.
-fn charge(body: &[u8]) -> usize {
-    let times = if str::from_utf8(body).is_ok() { 3 } else { 8 };
+fn charge(body: &[u8], text: Result<&str, Utf8Error>) -> usize {
+    let times = if text.is_ok() { 3 } else { 8 };
     REQUEST_BYTES + OVERHEAD + body.len() * times
 }
 
@@ -148,15 +153,18 @@ impl Recorder {
         let read_at = Instant::now();
         let deadline = read_at + left;
         if kind == Kind::Snapshot {
-            return check_snapshot(&body).map_err(|invalid| Refusal::json("snapshot", &invalid));
+            let checked = check_snapshot(&readable(&body));
+            return checked.map_err(|invalid| Refusal::json("snapshot", &invalid));
         }
 
-        let room = self.room(kind, &body);
+        let text = str::from_utf8(&body);
+        let room = self.room(kind, &body, text);
         let room = timeout_at(deadline, room).await;
         let mut permit = room.map_err(|_| Refusal::no_room())?;
         drop(place);
+        let text = text.map_or_else(|_| String::from_utf8_lossy(&body), Cow::Borrowed);
         let mut taken = self
-            .take(kind, body, deadline)
+            .take(kind, &body, &text, deadline)
             .await
             .inspect_err(|refusal| {
                 if refusal.is_of_event() {
@@ -167,6 +175,9 @@ impl Recorder {
                     self.metrics.answered(&counts, read_at.elapsed());
                 }
             })?;
+        // The rows hold all that is needed of it, and no more is paid for from here on.
+        drop(text);
+        drop(body);
         for load in &mut taken.loads {
             load.app.clone_from(&taken.app);
         }
@@ -186,9 +197,9 @@ impl Recorder {
     }
 
     /// Room for what may be made of a body. Whose event it is matters only when it must be waited for.
-    async fn room(&self, kind: Kind, body: &Bytes) -> Permit {
+    async fn room(&self, kind: Kind, body: &[u8], text: Result<&str, Utf8Error>) -> Permit {
         let budget = self.intake.budget();
-        let charge = charge(body) + self.intake.overhead_bytes(1);
+        let charge = charge(body, text) + self.intake.overhead_bytes(1);
         match budget.room_now(&Holder::unnamed(), charge) {
             Some(permit) => permit,
             None => budget.room(&self.holder(kind, body), charge).await,
