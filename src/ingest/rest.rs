@@ -18,13 +18,10 @@ mod take;
 
 use std::{borrow::Cow, str::Utf8Error, sync::Arc, time::Duration};
 
-use axum::{
-    body::Body,
-    extract::Request,
-    response::Response,
-    routing::{MethodRouter, post},
-};
-use http::{StatusCode, Version};
+use axum::{Router, body::Body, extract::Request, response::Response, routing};
+use bytes::Bytes;
+use futures_util::future::Either;
+use http::{Method, StatusCode, Version};
 use tokio::{
     sync::{Semaphore, oneshot},
     time::{Instant, error::Elapsed, timeout, timeout_at},
@@ -97,16 +94,32 @@ impl Kind {
 
 /// The four routes. With `--expose-recorder false` there are none: the path is then the one of an
 /// instance, which can be deleted.
-pub fn routes(recorder: &Arc<Recorder>) -> Vec<(&'static str, MethodRouter)> {
-    if !recorder.limits.expose_recorder {
-        return Vec::new();
-    }
-    let route = |(path, kind)| {
+pub fn routes(recorder: &Arc<Recorder>) -> Router {
+    let kinds = Kind::ALL.into_iter();
+    let exposed = kinds.filter(|_| recorder.limits.expose_recorder);
+    exposed.fold(Router::new(), |router, (path, kind)| {
         let recorder = Arc::clone(recorder);
-        let answer = async move |request| recorder.answer(kind, request).await;
-        (path, post(answer))
+        let answer = async move |request: Request| recorder.answer(kind, request).await;
+        router.route(path, routing::post(answer))
+    })
+}
+
+/// The answer to what is posted to one of the four, as its route would give it; any other request
+/// comes back.
+pub fn post<B>(
+    recorder: &Arc<Recorder>,
+    request: http::Request<B>,
+) -> Either<impl Future<Output = Response> + use<B>, http::Request<B>>
+where
+    B: http_body::Body<Data = Bytes> + Unpin,
+{
+    let taken = recorder.limits.expose_recorder && request.method() == Method::POST;
+    let mut kinds = Kind::ALL.into_iter().filter(|_| taken);
+    let Some((_, kind)) = kinds.find(|(path, _)| *path == request.uri().path()) else {
+        return Either::Right(request);
     };
-    Kind::ALL.into_iter().map(route).collect()
+    let recorder = Arc::clone(recorder);
+    Either::Left(async move { recorder.answer(kind, request).await })
 }
 
 /// Memory that may be made of a body at most, in bytes: itself, the texts read from it, the row. A
@@ -117,7 +130,10 @@ fn charge(body: &[u8], text: Result<&str, Utf8Error>) -> usize {
 }
 
 impl Recorder {
-    async fn answer(&self, kind: Kind, request: Request) -> Response {
+    async fn answer<B>(&self, kind: Kind, request: http::Request<B>) -> Response
+    where
+        B: http_body::Body<Data = Bytes> + Unpin,
+    {
         let later = request.headers().get("async-calling");
         let later = later.is_some_and(|value| value == "true");
         let persistent = request.version() < Version::HTTP_2;
@@ -138,7 +154,10 @@ impl Recorder {
     }
 
     /// Returns when what `body` reports is committed or need not be stored.
-    async fn record(&self, kind: Kind, body: Body) -> Result<(), Refusal> {
+    async fn record<B>(&self, kind: Kind, body: B) -> Result<(), Refusal>
+    where
+        B: http_body::Body<Data = Bytes> + Unpin,
+    {
         let limits = &self.limits;
         let began = Instant::now();
         let place = match self.places.try_acquire() {
