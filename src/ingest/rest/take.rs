@@ -82,7 +82,7 @@ impl Recorder {
         let named = !source.user.is_empty() && !source.app.is_empty();
         let registration = named.then(|| load::registration(&self.toggles, &source));
         let registration = registration.flatten();
-        let (loads, known) = load::one(event, &source, enabled, &self.intake, registration);
+        let (loads, known) = load::one(&event, &source, enabled, &self.intake, registration);
         Ok(Taken {
             app: Some(app),
             loads,
@@ -107,7 +107,7 @@ impl Recorder {
             None => self.enabled(event.instance, deadline).await,
         };
         let source = Source::default();
-        let (loads, known) = load::one(Event::Step(event), &source, enabled, &self.intake, None);
+        let (loads, known) = load::one(&Event::Step(event), &source, enabled, &self.intake, None);
         Ok(Taken {
             app,
             loads,
