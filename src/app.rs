@@ -24,7 +24,7 @@ use origin::Origin;
 use crate::{
     config::Config,
     control::{self, Toggles},
-    ingest::spool::Spool,
+    ingest::{self, spool::Spool},
     lifecycle::{Lifecycle, Phase},
     ops,
     pg::{
@@ -193,9 +193,9 @@ async fn assemble(
         .rest
         .merge(way_out.rest)
         .merge(control::rest::routes(store.clone()));
-    let posts = way_in.posts;
-    let rest = (posts.iter().cloned()).fold(rest, |rest, (path, post)| rest.route(path, post));
-    let rest = rest::ahead(&rest::manners(rest), posts);
+    let rest = rest::manners(rest.merge(ingest::rest::routes(&way_in.poster)));
+    let poster = way_in.poster;
+    let post = move |request| ingest::rest::post(&poster, request);
     let grpc = Routes::new(way_in.recorder.service())
         .add_service(control::grpc::service(store, toggles, lifecycle))
         .add_service(way_out.history)
@@ -206,7 +206,7 @@ async fn assemble(
         .layer(server::patience(MESSAGE_TIME));
     let admin = ops::health::routes(way_in.probe, lifecycle.clone())
         .merge(ops::metrics::routes(Arc::new(registry)));
-    let address = doors.serve(grpc, rest, admin, &config.listen, lifecycle);
+    let address = doors.serve(grpc, rest, post, admin, &config.listen, lifecycle);
     lifecycle.enter(Phase::Ready);
     tracing::info!(%address, "serving");
     Ok((address, pool, spool))

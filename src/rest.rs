@@ -2,6 +2,7 @@
 //! service, its JSON, and the `username` header (contract, sections 1.1 to 1.3). [`manners`] is how
 //! HTTP is spoken around them.
 
+mod ahead;
 mod manners;
 pub mod paths;
 mod unread;
@@ -10,7 +11,8 @@ use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use serde::Serialize;
 
-pub use manners::{ahead, manners};
+pub use ahead::{Ahead, ahead};
+pub use manners::manners;
 
 use crate::status::Status;
 

@@ -2,9 +2,15 @@
 
 use std::net::SocketAddr;
 
+use axum::response::Response;
+use futures_util::future::Either;
+use http::Request;
+use hyper::body::Incoming;
+
 use crate::{
     config,
     lifecycle::Lifecycle,
+    rest,
     server::{self, Limits, Listener, Tls},
 };
 
@@ -39,17 +45,22 @@ impl Doors {
     }
 
     /// Serves each router behind its door, REST always behind the main one; answers with the
-    /// address of gRPC. Whatever has no route at the main one is `rest`'s to answer.
-    pub(super) fn serve(
+    /// address of gRPC. What engines post passes by them (`post`); whatever has no route at the main one is `rest`'s to answer.
+    pub(super) fn serve<P, F>(
         self,
         grpc: axum::Router,
         rest: axum::Router,
+        post: P,
         admin: axum::Router,
         listen: &config::Listen,
         lifecycle: &Lifecycle,
-    ) -> SocketAddr {
+    ) -> SocketAddr
+    where
+        P: Fn(Request<Incoming>) -> Either<F, Request<Incoming>> + Clone + Send + Sync + 'static,
+        F: Future<Output = Response> + Send + 'static,
+    {
         let limits = Limits::new(listen.max_connections);
-        let open = |listener, router| {
+        let open = |listener, router: axum::Router| {
             lifecycle.spawn(server::serve(listener, router, limits, lifecycle.clone()));
         };
         let mut main = rest;
@@ -67,7 +78,8 @@ impl Doors {
             }
             None => main = main.merge(admin),
         }
-        open(self.main, main);
+        let main = rest::ahead(main, post);
+        lifecycle.spawn(server::serve(self.main, main, limits, lifecycle.clone()));
         address
     }
 }

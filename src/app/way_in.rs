@@ -33,8 +33,7 @@ const STALE: Duration = Duration::from_secs(5);
 pub(super) struct WayIn {
     pub(super) recorder: Recorder,
     pub(super) rest: axum::Router,
-    /// What engines post, by path.
-    pub(super) posts: Vec<(&'static str, axum::routing::MethodRouter)>,
+    pub(super) poster: Arc<ingest::rest::Recorder>,
     pub(super) eraser: Eraser,
     pub(super) tell: Tell,
     pub(super) probe: Probe,
@@ -96,7 +95,7 @@ impl Base<'_> {
             self.toggles.clone(),
             self.spool.clone(),
         );
-        let posts = ingest::rest::routes(&Arc::new(ingest::rest::Recorder {
+        let poster = Arc::new(ingest::rest::Recorder {
             intake: intake.clone(),
             toggles: self.toggles.clone(),
             limits: Arc::clone(&limits),
@@ -107,7 +106,7 @@ impl Base<'_> {
             metrics: metrics.clone(),
             refusals: refusals.clone(),
             lifecycle: (*lifecycle).clone(),
-        }));
+        });
         let recorder = Recorder {
             intake,
             toggles: self.toggles.clone(),
@@ -120,7 +119,7 @@ impl Base<'_> {
         WayIn {
             recorder,
             rest: rerun::routes(eraser.clone()),
-            posts,
+            poster,
             eraser,
             tell,
             probe,

@@ -64,16 +64,26 @@ pub fn load<'e>(
 
 /// As [`load`], of one event that is decoded and checked.
 pub fn one(
-    event: Event<'_>,
+    event: &Event<'_>,
     source: &Source,
     enabled: bool,
     intake: &Intake,
     registration: Option<Registration>,
 ) -> (Vec<Load>, Outcome) {
-    let mut admission = Admission::new(source, enabled, intake);
-    let bytes = event.bytes();
-    admission.take(0, event, bytes);
-    admission.encode(registration)
+    let mut known = Outcome::default();
+    let mut loads: Vec<_> = (0..intake.lanes()).map(|_| Load::default()).collect();
+    match admit(event, enabled) {
+        Decision::Skip => known.counts.skipped += 1,
+        decision => {
+            let mut room = Room::default();
+            room.add(event, event.bytes(), source);
+            let mut encoder = Encoder::with_room(room);
+            encoder.encode(0, decision, event, source);
+            loads[intake.lane(event.instance())] = encoder.finish();
+        }
+    }
+    register(registration, &mut loads, intake);
+    (loads, known)
 }
 
 /// The row of `appstate` to be written with what `source` reports, if one is missing.
@@ -107,6 +117,19 @@ struct Room {
     flows: (usize, usize),
 }
 
+impl Room {
+    /// Adds that of an event whose texts and payloads have so many `bytes` at most.
+    fn add(&mut self, event: &Event<'_>, bytes: usize, source: &Source) {
+        let bytes = bytes + OVERHEAD;
+        let (table, bytes) = match event {
+            Event::Step(_) => (&mut self.steps, bytes),
+            _ => (&mut self.flows, bytes + source.bytes()),
+        };
+        table.0 += bytes;
+        table.1 += 1;
+    }
+}
+
 impl<'a> Admission<'a> {
     fn new(source: &'a Source, enabled: bool, intake: &'a Intake) -> Self {
         Self {
@@ -127,14 +150,7 @@ impl<'a> Admission<'a> {
             return;
         }
         let lane = self.intake.lane(event.instance());
-        let room = &mut self.room[lane];
-        let bytes = bytes + OVERHEAD;
-        let (table, bytes) = match event {
-            Event::Step(_) => (&mut room.steps, bytes),
-            _ => (&mut room.flows, bytes + self.source.bytes()),
-        };
-        table.0 += bytes;
-        table.1 += 1;
+        self.room[lane].add(&event, bytes, self.source);
         self.admitted.push((index, lane, decision, event));
     }
 
@@ -144,12 +160,16 @@ impl<'a> Admission<'a> {
             lanes[lane].encode(index, decision, &event, self.source);
         }
         let mut loads: Vec<_> = lanes.into_iter().map(Encoder::finish).collect();
-        if let Some(registration) = registration {
-            // The same app always goes to the same lane, so that it is registered by one.
-            let lane = self.intake.lane(&registration.app);
-            loads[lane].registration = Some(registration);
-        }
+        register(registration, &mut loads, self.intake);
         (loads, self.known)
+    }
+}
+
+fn register(registration: Option<Registration>, loads: &mut [Load], intake: &Intake) {
+    if let Some(registration) = registration {
+        // The same app always goes to the same lane, so that it is registered by one.
+        let lane = intake.lane(&registration.app);
+        loads[lane].registration = Some(registration);
     }
 }
 

@@ -16,16 +16,12 @@ mod refusal;
 pub mod rerun;
 mod take;
 
-use std::{sync::Arc, time::Duration};
+use std::{borrow::Cow, str::Utf8Error, sync::Arc, time::Duration};
 
-use axum::{
-    body::Body,
-    extract::Request,
-    response::Response,
-    routing::{MethodRouter, post},
-};
+use axum::{Router, body::Body, extract::Request, response::Response, routing};
 use bytes::Bytes;
-use http::{StatusCode, Version};
+use futures_util::future::Either;
+use http::{Method, StatusCode, Version};
 use tokio::{
     sync::{Semaphore, oneshot},
     time::{Instant, error::Elapsed, timeout, timeout_at},
@@ -41,7 +37,13 @@ use super::{
     skipped::Skipped,
     ticket::{Counts, Lost, Outcome, Receipt, Witness},
 };
-use crate::{config, control::Toggles, event::flogo::check_snapshot, lifecycle::Lifecycle, rest};
+use crate::{
+    config,
+    control::Toggles,
+    event::flogo::{check_snapshot, readable},
+    lifecycle::Lifecycle,
+    rest,
+};
 use refusal::Refusal;
 use take::Taken;
 
@@ -92,27 +94,46 @@ impl Kind {
 
 /// The four routes. With `--expose-recorder false` there are none: the path is then the one of an
 /// instance, which can be deleted.
-pub fn routes(recorder: &Arc<Recorder>) -> Vec<(&'static str, MethodRouter)> {
-    if !recorder.limits.expose_recorder {
-        return Vec::new();
-    }
-    let route = |(path, kind)| {
+pub fn routes(recorder: &Arc<Recorder>) -> Router {
+    let kinds = Kind::ALL.into_iter();
+    let exposed = kinds.filter(|_| recorder.limits.expose_recorder);
+    exposed.fold(Router::new(), |router, (path, kind)| {
         let recorder = Arc::clone(recorder);
-        let answer = async move |request| recorder.answer(kind, request).await;
-        (path, post(answer))
+        let answer = async move |request: Request| recorder.answer(kind, request).await;
+        router.route(path, routing::post(answer))
+    })
+}
+
+/// The answer to what is posted to one of the four, as its route would give it; any other request
+/// comes back.
+pub fn post<B>(
+    recorder: &Arc<Recorder>,
+    request: http::Request<B>,
+) -> Either<impl Future<Output = Response> + use<B>, http::Request<B>>
+where
+    B: http_body::Body<Data = Bytes> + Unpin,
+{
+    let taken = recorder.limits.expose_recorder && request.method() == Method::POST;
+    let mut kinds = Kind::ALL.into_iter().filter(|_| taken);
+    let Some((_, kind)) = kinds.find(|(path, _)| *path == request.uri().path()) else {
+        return Either::Right(request);
     };
-    Kind::ALL.into_iter().map(route).collect()
+    let recorder = Arc::clone(recorder);
+    Either::Left(async move { recorder.answer(kind, request).await })
 }
 
 /// Memory that may be made of a body at most, in bytes: itself, the texts read from it, the row. A
 /// byte that belongs to no character becomes three in each of them.
-fn charge(body: &[u8]) -> usize {
-    let times = if str::from_utf8(body).is_ok() { 3 } else { 8 };
+fn charge(body: &[u8], text: Result<&str, Utf8Error>) -> usize {
+    let times = if text.is_ok() { 3 } else { 8 };
     REQUEST_BYTES + OVERHEAD + body.len() * times
 }
 
 impl Recorder {
-    async fn answer(&self, kind: Kind, request: Request) -> Response {
+    async fn answer<B>(&self, kind: Kind, request: http::Request<B>) -> Response
+    where
+        B: http_body::Body<Data = Bytes> + Unpin,
+    {
         let later = request.headers().get("async-calling");
         let later = later.is_some_and(|value| value == "true");
         let persistent = request.version() < Version::HTTP_2;
@@ -133,7 +154,10 @@ impl Recorder {
     }
 
     /// Returns when what `body` reports is committed or need not be stored.
-    async fn record(&self, kind: Kind, body: Body) -> Result<(), Refusal> {
+    async fn record<B>(&self, kind: Kind, body: B) -> Result<(), Refusal>
+    where
+        B: http_body::Body<Data = Bytes> + Unpin,
+    {
         let limits = &self.limits;
         let began = Instant::now();
         let place = match self.places.try_acquire() {
@@ -148,15 +172,18 @@ impl Recorder {
         let read_at = Instant::now();
         let deadline = read_at + left;
         if kind == Kind::Snapshot {
-            return check_snapshot(&body).map_err(|invalid| Refusal::json("snapshot", &invalid));
+            let checked = check_snapshot(&readable(&body));
+            return checked.map_err(|invalid| Refusal::json("snapshot", &invalid));
         }
 
-        let room = self.room(kind, &body);
+        let text = str::from_utf8(&body);
+        let room = self.room(kind, &body, text);
         let room = timeout_at(deadline, room).await;
         let mut permit = room.map_err(|_| Refusal::no_room())?;
         drop(place);
+        let text = text.map_or_else(|_| String::from_utf8_lossy(&body), Cow::Borrowed);
         let mut taken = self
-            .take(kind, body, deadline)
+            .take(kind, &body, &text, deadline)
             .await
             .inspect_err(|refusal| {
                 if refusal.is_of_event() {
@@ -167,6 +194,9 @@ impl Recorder {
                     self.metrics.answered(&counts, read_at.elapsed());
                 }
             })?;
+        // The rows hold all that is needed of it, and no more is paid for from here on.
+        drop(text);
+        drop(body);
         for load in &mut taken.loads {
             load.app.clone_from(&taken.app);
         }
@@ -186,9 +216,9 @@ impl Recorder {
     }
 
     /// Room for what may be made of a body. Whose event it is matters only when it must be waited for.
-    async fn room(&self, kind: Kind, body: &Bytes) -> Permit {
+    async fn room(&self, kind: Kind, body: &[u8], text: Result<&str, Utf8Error>) -> Permit {
         let budget = self.intake.budget();
-        let charge = charge(body) + self.intake.overhead_bytes(1);
+        let charge = charge(body, text) + self.intake.overhead_bytes(1);
         match budget.room_now(&Holder::unnamed(), charge) {
             Some(permit) => permit,
             None => budget.room(&self.holder(kind, body), charge).await,

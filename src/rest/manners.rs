@@ -7,14 +7,13 @@ use axum::{
     extract::{OriginalUri, Request},
     middleware::{self, Next},
     response::{IntoResponse, Response},
-    routing::MethodRouter,
 };
 use http::{
     HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Version,
     header::{self, ACCEPT, ALLOW, CONTENT_TYPE, LOCATION, ORIGIN},
 };
 use http_body::Body as _;
-use tower::{Layer as _, util::MapResponseLayer};
+use tower::Layer as _;
 use tower_http::cors::{self, CorsLayer};
 
 use super::{PENDING_EVENTS, paths, text_error, unread::Unread};
@@ -33,33 +32,6 @@ pub fn manners(routes: Router) -> Router {
     let routes = routes.fallback(elsewhere);
     let mannered = middleware::from_fn(behave).layer(cors().layer(routes));
     Router::new().fallback_service(middleware::from_fn(read_up).layer(mannered))
-}
-
-/// `mannered` with these routes in front of it, for POSTs that come by the thousand: they pass by
-/// everything else. Any other method of their paths is left to `mannered`, which has to have them too.
-/// They read their bodies, or say that the connection ends.
-pub fn ahead(
-    mannered: &Router,
-    routes: impl IntoIterator<Item = (&'static str, MethodRouter)>,
-) -> Router {
-    let ahead = routes.into_iter().map(|(path, route)| {
-        let opened = route.layer(MapResponseLayer::new(open));
-        (path, opened.fallback_service(mannered.clone()))
-    });
-    ahead.fold(mannered.clone(), |router, (path, route)| {
-        router.route(path, route)
-    })
-}
-
-/// What the layer for other origins says of an answer.
-fn open(mut response: Response) -> Response {
-    let headers = response.headers_mut();
-    let any = HeaderValue::from_static("*");
-    headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, any);
-    headers.append(header::VARY, HeaderValue::from_static("origin"));
-    let exposed = HeaderValue::from_static("flowtrail-pending-events,retry-after");
-    headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, exposed);
-    response
 }
 
 fn cors() -> CorsLayer {

@@ -12,9 +12,11 @@ mod patience;
 mod reading;
 mod tls;
 
-use std::{io, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
+use std::{convert::Infallible, io, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
 
+use axum::response::Response;
 use backon::{BackoffBuilder as _, ExponentialBuilder};
+use http::Request;
 use hyper::{body::Incoming, rt::Executor, service::service_fn};
 use hyper_util::{rt::TokioIo, server::conn::auto::Builder};
 use tokio::{
@@ -25,7 +27,7 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 use tonic::transport::server::TcpConnectInfo;
-use tower::ServiceExt as _;
+use tower::Service;
 
 pub use limits::Limits;
 pub use patience::patience;
@@ -98,17 +100,39 @@ impl Listener {
 /// to go away and end with their running requests, as tasks of `lifecycle`.
 ///
 /// Requests carry a [`TcpConnectInfo`] extension, so `tonic::Request::remote_addr` works.
-pub async fn serve(listener: Listener, router: axum::Router, limits: Limits, lifecycle: Lifecycle) {
-    let accepting = accept(listener, router, limits, &lifecycle);
+pub async fn serve<S>(listener: Listener, service: S, limits: Limits, lifecycle: Lifecycle)
+where
+    S: Serves,
+{
+    let accepting = accept(listener, service, limits, &lifecycle);
     lifecycle.stopping().run_until_cancelled(accepting).await;
 }
 
-async fn accept(listener: Listener, router: axum::Router, limits: Limits, lifecycle: &Lifecycle) {
+/// What answers requests: a router, or one with something in front. It is always ready.
+pub trait Serves:
+    Service<Request<Incoming>, Response = Response, Error = Infallible, Future: Send>
+    + Clone
+    + Send
+    + Sync
+    + 'static
+{
+}
+
+impl<S> Serves for S where
+    S: Service<Request<Incoming>, Response = Response, Error = Infallible, Future: Send>
+        + Clone
+        + Send
+        + Sync
+        + 'static
+{
+}
+
+async fn accept<S: Serves>(listener: Listener, service: S, limits: Limits, lifecycle: &Lifecycle) {
     let Listener { socket, tls, .. } = listener;
     let places = Arc::new(Semaphore::new(limits.connections));
     let connection = Connection {
         protocol: limits::protocol(limits, Tasks(lifecycle.clone())),
-        router,
+        service,
         tls,
         limits,
         stopping: lifecycle.stopping().clone(),
@@ -170,15 +194,15 @@ where
 }
 
 #[derive(Clone)]
-struct Connection {
+struct Connection<S> {
     protocol: Builder<Tasks>,
-    router: axum::Router,
+    service: S,
     tls: Option<Tls>,
     limits: Limits,
     stopping: CancellationToken,
 }
 
-impl Connection {
+impl<S: Serves> Connection<S> {
     async fn run(&self, stream: TcpStream, peer: SocketAddr) {
         // Acknowledgements are small and waited for.
         let _ = stream.set_nodelay(true);
@@ -215,9 +239,9 @@ impl Connection {
         stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
         info: TcpConnectInfo,
     ) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
-        let service = service_fn(move |mut request: http::Request<Incoming>| {
+        let service = service_fn(move |mut request: Request<Incoming>| {
             request.extensions_mut().insert(info.clone());
-            self.router.clone().oneshot(request)
+            self.service.clone().call(request)
         });
         let stream = reading::Reading::new(stream, self.limits.unread);
         let stream = opening::Opening::new(stream, self.limits.opening);

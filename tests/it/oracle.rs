@@ -30,23 +30,23 @@ fn posted(route: &str) -> Vec<String> {
 fn instances() -> BTreeMap<String, Vec<StepContent>> {
     let mut instances: BTreeMap<String, Vec<StepContent>> = BTreeMap::new();
     for body in posted("steps") {
-        let content = Bytes::from(body);
-        let step = flogo::Step::parse(&content).unwrap();
+        let step = flogo::Step::parse(&body).unwrap();
         let time = |time: flogo::Time| {
             Some(Micros::from_unix("time", time.seconds, time.nanos.into()).unwrap())
         };
         let row = Step {
             id: u32::try_from(step.step_id).unwrap(),
             task: step.task_name,
-            status: step.status,
+            status: step.status.to_owned(),
             flow: step.flow_name,
             subflow: step.subflow_id,
             started_at: time(step.start_time),
             ended_at: time(step.end_time),
             rerun: Some(step.rerun),
-            bytes: content.len() as u64,
+            bytes: body.len() as u64,
         };
-        let steps = instances.entry(step.instance_id).or_default();
+        let steps = instances.entry(step.instance_id.to_string()).or_default();
+        let content = Bytes::copy_from_slice(body.as_bytes());
         steps.push(StepContent { step: row, content });
     }
     assert_eq!(instances.len(), 5);

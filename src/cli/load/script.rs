@@ -57,20 +57,20 @@ pub(super) fn scripts(
     let of = |path: &'static str| requests.iter().filter(move |request| request.path == path);
     let mut scripts = Vec::new();
     for request in of("/v1/instances/start") {
-        let state = FlowState::parse(&request.body.clone().into())?;
+        let state = FlowState::parse(&request.body)?;
         let id = &state.instance_id;
         let mine = |request: &&Request| request.body.contains(id.as_str());
         let end = of("/v1/instances/end").find(mine).context("an end")?;
-        let ending = FlowState::parse(&end.body.clone().into())?;
+        let ending = FlowState::parse(&end.body)?;
         let steps = of("/v1/instances/steps").filter(mine).map(|request| {
-            let step = Step::parse(&request.body.clone().into())?;
+            let step = Step::parse(&request.body)?;
             let body = match payload {
                 None => Body::new(&request.body, &places(id, user, app)),
                 Some(bytes) => Body::sized(&state.flow_name, &step.task_name, bytes),
             };
             anyhow::Ok(Recorded {
                 task: step.task_name,
-                status: step.status,
+                status: step.status.to_owned(),
                 flow: step.flow_name,
                 subflow: step.subflow_id,
                 body,
@@ -79,14 +79,18 @@ pub(super) fn scripts(
         scripts.push(Script {
             steps: steps.collect::<anyhow::Result<_>>()?,
             start: Body::new(&request.body, &places(id, user, app)),
-            input: state.flow_input(),
+            input: bytes(state.flow_input()),
             end: Body::new(&end.body, &places(id, user, app)),
             ended: ending.status,
-            output: ending.outputs,
+            output: ending.outputs.map(bytes),
             flow: state.flow_name,
         });
     }
     Ok(scripts)
+}
+
+fn bytes(text: &str) -> Bytes {
+    Bytes::copy_from_slice(text.as_bytes())
 }
 
 /// What stands in the recorded bodies, and what takes its place.

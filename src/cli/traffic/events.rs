@@ -9,9 +9,9 @@ use crate::{
     proto::{FlowEnded, FlowStarted, StepRecorded, event::Kind},
 };
 
-pub(super) fn started(state: FlowState) -> Kind {
+pub(super) fn started(state: FlowState<'_>) -> Kind {
     Kind::Started(FlowStarted {
-        flow_input: Some(state.flow_input()),
+        flow_input: Some(payload(state.flow_input())),
         instance_id: state.instance_id,
         start_time: Some(timestamp(state.start_time)),
         end_time: Some(timestamp(state.end_time)),
@@ -24,7 +24,7 @@ pub(super) fn started(state: FlowState) -> Kind {
     })
 }
 
-pub(super) fn ended(state: FlowState) -> Kind {
+pub(super) fn ended(state: FlowState<'_>) -> Kind {
     Kind::Ended(FlowEnded {
         instance_id: state.instance_id,
         // An end that does not say when its attempt began belongs to the newest one.
@@ -35,19 +35,19 @@ pub(super) fn ended(state: FlowState) -> Kind {
             .then(|| timestamp(state.start_time)),
         end_time: Some(timestamp(state.end_time)),
         status: Some(state.status),
-        flow_output: state.outputs,
+        flow_output: state.outputs.map(payload),
         flow_name: Some(state.flow_name),
     })
 }
 
-pub(super) fn recorded(step: &Step, body: Bytes) -> Kind {
+pub(super) fn recorded(step: &Step<'_>, body: Bytes) -> Kind {
     Kind::Step(StepRecorded {
-        instance_id: step.instance_id.clone(),
+        instance_id: step.instance_id.to_string(),
         step_id: step.step_id,
         start_time: Some(timestamp(step.start_time)),
         end_time: Some(timestamp(step.end_time)),
         task_name: Some(step.task_name.clone()),
-        status: Some(step.status.clone()),
+        status: Some(step.status.to_owned()),
         flow_name: Some(step.flow_name.clone()),
         subflow_id: Some(step.subflow_id.clone()),
         rerun: Some(step.rerun),
@@ -55,6 +55,10 @@ pub(super) fn recorded(step: &Step, body: Bytes) -> Kind {
         step_data: Some(body),
         misc: None,
     })
+}
+
+fn payload(text: &str) -> Bytes {
+    Bytes::copy_from_slice(text.as_bytes())
 }
 
 fn timestamp(time: Time) -> prost_types::Timestamp {
@@ -70,7 +74,7 @@ mod tests {
 
     #[test]
     fn an_end_without_a_start_time_names_no_attempt() {
-        let state = FlowState::parse(&Bytes::from_static(b"{}")).expect("a state");
+        let state = FlowState::parse("{}").expect("a state");
         let Kind::Ended(end) = ended(state) else {
             unreachable!("an end makes an end")
         };

@@ -131,7 +131,7 @@ impl Reader {
                 excerpt(&request.method, SHOWN)
             ));
         }
-        let body = Bytes::from(request.body);
+        let body = request.body;
         let read = match request.path.as_str() {
             "/v1/instances/start" => {
                 FlowState::parse(&body).map(|state| self.flow(state, events::started))
@@ -139,7 +139,7 @@ impl Reader {
             "/v1/instances/end" => {
                 FlowState::parse(&body).map(|state| self.flow(state, events::ended))
             }
-            "/v1/instances/steps" => Step::parse(&body).map(|step| self.step(step, body)),
+            "/v1/instances/steps" => Step::parse(&body).map(|step| self.step(&step, &body)),
             "/v1/instances/snapshot" => {
                 self.snapshots += 1;
                 return Ok(());
@@ -162,8 +162,8 @@ impl Reader {
 
     fn flow(
         &mut self,
-        state: FlowState,
-        kind: fn(FlowState) -> Kind,
+        state: FlowState<'_>,
+        kind: fn(FlowState<'_>) -> Kind,
     ) -> (Kind, Result<usize, String>) {
         let stream = self.streams.of(Hello {
             user: state.user.clone(),
@@ -176,9 +176,13 @@ impl Reader {
         (kind(state), Ok(stream))
     }
 
-    fn step(&mut self, step: Step, body: Bytes) -> (Kind, Result<usize, String>) {
+    fn step(&mut self, step: &Step<'_>, body: &str) -> (Kind, Result<usize, String>) {
         self.instance(&step.instance_id);
-        (events::recorded(&step, body), Err(step.instance_id))
+        let body = Bytes::copy_from_slice(body.as_bytes());
+        (
+            events::recorded(step, body),
+            Err(step.instance_id.to_string()),
+        )
     }
 
     fn instance(&mut self, id: &str) -> &mut Option<usize> {

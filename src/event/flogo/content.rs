@@ -6,7 +6,7 @@ use serde_json::value::RawValue;
 
 use super::{
     Time,
-    json::{Invalid, Object, Raw, Read, entries, null},
+    json::{Invalid, Object, Read, body, entries, null, raw},
 };
 
 /// A step as an engine posted it. Texts and payloads are borrowed from it; payloads are not decoded,
@@ -99,7 +99,7 @@ pub enum Change {
 
 /// A free-form object, or none.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Payload<'a>(Option<Raw<'a>>);
+pub struct Payload<'a>(Option<&'a str>);
 
 impl<'a> Content<'a> {
     /// Reads the body of a step.
@@ -108,13 +108,14 @@ impl<'a> Content<'a> {
     /// [`Invalid`] with the field that Go's decoder would not take, or that is `null` where its
     /// service would crash.
     pub fn parse(text: &'a str) -> Result<Self, Invalid> {
-        let object = Object::body(text)?;
+        let body = body(text)?;
+        let object = Object::of(&body)?;
         Ok(Self {
             changes: object.numbered("flowChanges", |change| {
-                FlowChange::read(&change.ok_or_else(null)?)
+                FlowChange::read(change.ok_or_else(null)?)
             })?,
             queue: object.numbered("queueChanges", |change| {
-                QueueChange::read(&change.unwrap_or_default())
+                QueueChange::read(change.unwrap_or_default())
             })?,
             instance_id: object.word("flowId")?,
             step_id: object.count("id")?,
@@ -146,7 +147,7 @@ impl<'a> FlowChange<'a> {
     /// The lowest status of a flow that has ended: completed, cancelled or failed (section 2.6).
     pub const ENDED: i64 = 500;
 
-    fn read(object: &Object<'a>) -> Read<Self> {
+    fn read(object: Object<'_, 'a>) -> Read<Self> {
         object.integer("subflowId")?;
         Ok(Self {
             new_flow: object.flag("newFlow")?,
@@ -154,11 +155,8 @@ impl<'a> FlowChange<'a> {
             task_id: object.word("taskId")?,
             status: object.integer("status")?,
             attrs: Payload(object.payload("attrs")?),
-            tasks: object
-                .map("tasks", |task| TaskChange::read(&task.ok_or_else(null)?))?
-                .into_iter()
-                .collect(),
-            links: object.numbered("links", |link| LinkChange::read(&link.unwrap_or_default()))?,
+            tasks: object.map("tasks", |task| TaskChange::read(task.ok_or_else(null)?))?,
+            links: object.numbered("links", |link| LinkChange::read(link.unwrap_or_default()))?,
             return_data: Payload(object.payload("returnData")?),
         })
     }
@@ -175,7 +173,7 @@ impl<'a> FlowChange<'a> {
 }
 
 impl<'a> TaskChange<'a> {
-    fn read(object: &Object<'a>) -> Read<Self> {
+    fn read(object: Object<'_, 'a>) -> Read<Self> {
         Ok(Self {
             change: Change::read(object)?,
             status: object.integer("status")?,
@@ -185,7 +183,7 @@ impl<'a> TaskChange<'a> {
 }
 
 impl<'a> LinkChange<'a> {
-    fn read(object: &Object<'a>) -> Read<Self> {
+    fn read(object: Object<'_, 'a>) -> Read<Self> {
         Ok(Self {
             change: Change::read(object)?,
             status: object.integer("status")?,
@@ -196,7 +194,7 @@ impl<'a> LinkChange<'a> {
 }
 
 impl<'a> QueueChange<'a> {
-    fn read(object: &Object<'a>) -> Read<Self> {
+    fn read(object: Object<'_, 'a>) -> Read<Self> {
         Ok(Self {
             change: Change::read(object)?,
             subflow_id: object.integer("subflowId")?,
@@ -206,7 +204,7 @@ impl<'a> QueueChange<'a> {
 }
 
 impl Change {
-    fn read(object: &Object<'_>) -> Read<Self> {
+    fn read(object: Object<'_, '_>) -> Read<Self> {
         Ok(match object.integer("change")? {
             0 => Self::Add,
             2 => Self::Delete,
@@ -218,9 +216,9 @@ impl Change {
 impl<'a> Payload<'a> {
     /// The object as it came; none when it was `null`, not sent, or is empty.
     pub fn filled(self) -> Option<&'a RawValue> {
-        let raw = self.0?;
-        let inside = raw.get().strip_prefix('{')?.strip_suffix('}')?;
-        (!inside.trim_ascii().is_empty()).then(|| raw.value())?
+        let text = self.0?;
+        let inside = text.strip_prefix('{')?.strip_suffix('}')?;
+        (!inside.trim_ascii().is_empty()).then(|| raw(text))?
     }
 
     /// Its entries, by key bytewise; the last of equal keys stays.

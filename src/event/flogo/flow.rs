@@ -1,10 +1,8 @@
 //! The body of a flow's start and end.
 
-use bytes::Bytes;
-
 use super::{
     Time,
-    json::{Invalid, Object, Read},
+    json::{self, Invalid, Object},
 };
 
 /// What an engine posts when a flow starts and when it ends.
@@ -12,7 +10,7 @@ use super::{
 /// The contract, section 1.3. Texts that were not sent are empty, times that were not sent are
 /// [`Time::ZERO`].
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct FlowState {
+pub struct FlowState<'a> {
     /// `user_id`, the tenant.
     pub user: String,
     /// `app_name`.
@@ -26,9 +24,9 @@ pub struct FlowState {
     /// `flow_instance_id`.
     pub instance_id: String,
     /// `flow_inputs`, a JSON object in the bytes it came with; none for `null`.
-    pub inputs: Option<Bytes>,
+    pub inputs: Option<&'a str>,
     /// `flow_outputs`, as `inputs`.
-    pub outputs: Option<Bytes>,
+    pub outputs: Option<&'a str>,
     /// `flow_stats`, a word such as `Created` or `Completed`.
     pub status: String,
     /// `rerun_count`; engines always send 0.
@@ -41,19 +39,14 @@ pub struct FlowState {
     pub original_instance_id: String,
 }
 
-impl FlowState {
+impl<'a> FlowState<'a> {
     /// Reads the body of a start or an end.
     ///
     /// # Errors
     /// [`Invalid`] with the field that Go's decoder would not take.
-    pub fn parse(body: &Bytes) -> Result<Self, Invalid> {
-        let body = readable(body);
-        let text = str::from_utf8(&body).unwrap_or_default();
-        let object = Object::body(text)?;
-        let payload = |key| -> Read<Option<Bytes>> {
-            let payload = object.payload(key)?;
-            Ok(payload.map(|raw| body.slice_ref(raw.get().as_bytes())))
-        };
+    pub fn parse(body: &'a str) -> Result<Self, Invalid> {
+        let body = json::body(body)?;
+        let object = Object::of(&body)?;
         Ok(Self {
             user: object.text("user_id")?,
             app: object.text("app_name")?,
@@ -61,8 +54,8 @@ impl FlowState {
             host: object.text("host_id")?,
             flow_name: object.text("flow_name")?,
             instance_id: object.text("flow_instance_id")?,
-            inputs: payload("flow_inputs")?,
-            outputs: payload("flow_outputs")?,
+            inputs: object.payload("flow_inputs")?,
+            outputs: object.payload("flow_outputs")?,
             status: object.text("flow_stats")?,
             rerun_count: object.count("rerun_count")?,
             start_time: object.time("start_time")?,
@@ -72,43 +65,26 @@ impl FlowState {
     }
 
     /// What a start stores as flowinput: `{}` when the flow has none (contract, section 1.4).
-    pub fn flow_input(&self) -> Bytes {
-        self.inputs
-            .clone()
-            .unwrap_or_else(|| Bytes::from_static(b"{}"))
-    }
-}
-
-/// The body as UTF-8. As for Go, a byte that belongs to no character is U+FFFD.
-pub(super) fn readable(body: &Bytes) -> Bytes {
-    // the quick check first: what is not lossy is nearly everything
-    match str::from_utf8(body) {
-        Ok(_) => body.clone(),
-        Err(_) => String::from_utf8_lossy(body).into_owned().into(),
+    pub fn flow_input(&self) -> &'a str {
+        self.inputs.unwrap_or("{}")
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn parse(body: &str) -> Result<FlowState, Invalid> {
-        FlowState::parse(&Bytes::copy_from_slice(body.as_bytes()))
-    }
+    use crate::event::flogo::readable;
 
     #[test]
     fn keys_match_in_any_case_and_unknown_ones_are_ignored() {
-        let state = parse(
+        let state = FlowState::parse(
             r#" {"Flow_Instance_ID":"i1","USER_ID":"u","app_name":"a","x":[1],"user_id":null,
                 "flow_inputs": {"b":1.0, "a":"<"},"flow_outputs":null,
                 "start_time":"2026-11-20T20:00:36.7+01:00"} "#,
         )
         .expect("a start");
         assert_eq!((&*state.instance_id, &*state.user), ("i1", "u"));
-        assert_eq!(
-            state.inputs.as_deref(),
-            Some(br#"{"b":1.0, "a":"<"}"#.as_slice())
-        );
+        assert_eq!(state.inputs, Some(r#"{"b":1.0, "a":"<"}"#));
         assert_eq!(state.outputs, None);
         assert_eq!(
             (state.start_time.seconds, state.start_time.nanos),
@@ -119,26 +95,23 @@ mod tests {
 
     #[test]
     fn a_body_of_null_is_an_empty_state() {
-        let state = parse("null").expect("a state");
-        assert_eq!(state, parse("{}").expect("a state"));
-        assert_eq!(&*state.flow_input(), b"{}");
+        let state = FlowState::parse("null").expect("a state");
+        assert_eq!(state, FlowState::parse("{}").expect("a state"));
+        assert_eq!(state.flow_input(), "{}");
     }
 
     #[test]
     fn bytes_that_are_no_character_are_replaced() {
-        let body = Bytes::from_static(b"{\"user_id\":\"\xff\",\"flow_inputs\":{\"a\":\"\xff\"}}");
+        let body = readable(b"{\"user_id\":\"\xff\",\"flow_inputs\":{\"a\":\"\xff\"}}");
         let state = FlowState::parse(&body).expect("a state");
         assert_eq!(state.user, "\u{fffd}");
-        assert_eq!(
-            state.inputs.as_deref(),
-            Some("{\"a\":\"\u{fffd}\"}".as_bytes())
-        );
+        assert_eq!(state.inputs, Some("{\"a\":\"\u{fffd}\"}"));
     }
 
     #[test]
     fn a_wrong_type_names_its_field() {
         let check = |body: &str, expected: &str| {
-            let error = parse(body).expect_err(body).to_string();
+            let error = FlowState::parse(body).expect_err(body).to_string();
             assert!(error.starts_with(expected), "{body}: {error}");
         };
         check("", "the body is empty");

@@ -2,14 +2,15 @@
 
 use std::{borrow::Cow, collections::BTreeMap};
 
-use serde::Deserialize;
+use serde::{Deserialize, de::IgnoredAny};
 use serde_json::value::RawValue;
 
-use super::{Time, scan::parts};
+use super::{
+    Time,
+    scan::{Scan, Value, scan},
+};
 use crate::event::excerpt;
 
-/// Fields of the objects of a step, at most, where engines make it.
-const FIELDS: usize = 9;
 /// Letters of a key or a value that an error shows.
 const SHOWN: usize = 40;
 
@@ -45,48 +46,45 @@ impl Invalid {
 /// Result of reading a field.
 pub(super) type Read<T> = Result<T, Invalid>;
 
-/// An object, its values not read yet, in the order in which they came.
-#[derive(Debug, Default)]
-pub(super) struct Object<'a>(Vec<(Cow<'a, str>, Raw<'a>)>);
-
-/// The text of a value, which is known to be JSON.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Raw<'a>(&'a str);
-
-impl<'a> Raw<'a> {
-    pub(super) fn get(self) -> &'a str {
-        self.0
-    }
-
-    /// The same for others to read.
-    pub(super) fn value(self) -> Option<&'a RawValue> {
-        serde_json::from_str(self.0).ok()
-    }
+/// A whole body, if it is JSON.
+pub(super) fn body(text: &str) -> Read<Scan<'_>> {
+    scan(text).ok_or_else(|| {
+        let problem = match serde_json::from_str::<IgnoredAny>(text) {
+            _ if text.trim_ascii().is_empty() => {
+                "the body is empty; send one JSON object".to_owned()
+            }
+            Err(error) => format!("not JSON: {error}"),
+            Ok(_) => "not JSON".to_owned(),
+        };
+        Invalid::new("", problem)
+    })
 }
 
-impl<'a> Object<'a> {
-    /// A whole body; `null` is the object without fields, as it is for Go.
-    pub(super) fn body(text: &'a str) -> Read<Self> {
-        let whole: &RawValue = serde_json::from_str(text).map_err(|error| {
-            let problem = if text.trim_ascii().is_empty() {
-                "the body is empty; send one JSON object".to_owned()
-            } else {
-                format!("not JSON: {error}")
-            };
-            Invalid::new("", problem)
-        })?;
-        Ok(object(Raw(whole.get()))?.unwrap_or_default())
+/// An object, its values not read yet.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Object<'s, 'a>(Option<Value<'s, 'a>>);
+
+impl<'s, 'a> Object<'s, 'a> {
+    /// What a body says; `null` is the object without fields, as it is for Go.
+    pub(super) fn of(body: &'s Scan<'a>) -> Read<Self> {
+        Ok(object(body.value())?.unwrap_or_default())
+    }
+
+    /// Keys and values in the order in which they came.
+    fn fields(self) -> impl Iterator<Item = (Value<'s, 'a>, Value<'s, 'a>)> {
+        let mut inside = self.0.map(Value::inside).unwrap_or_default();
+        std::iter::from_fn(move || Some((inside.next()?, inside.next()?)))
     }
 
     /// The value of `key` in any case: the last one that is not `null`, as Go decodes.
-    fn value(&self, key: &str) -> Option<Raw<'a>> {
-        let mut fields = self.0.iter().rev();
-        fields
-            .find(|(name, raw)| name.eq_ignore_ascii_case(key) && !is_null(*raw))
-            .map(|&(_, raw)| raw)
+    fn value(self, key: &str) -> Option<Value<'s, 'a>> {
+        let values = self
+            .fields()
+            .filter(|(name, value)| named(*name, key) && !is_null(*value));
+        values.last().map(|(_, value)| value)
     }
 
-    fn read<T>(&self, key: &str, read: impl FnOnce(Raw<'a>) -> Read<T>) -> Read<Option<T>> {
+    fn read<T>(self, key: &str, read: impl FnOnce(Value<'s, 'a>) -> Read<T>) -> Read<Option<T>> {
         self.value(key)
             .map(read)
             .transpose()
@@ -94,32 +92,32 @@ impl<'a> Object<'a> {
     }
 
     /// A text; empty when it was not sent.
-    pub(super) fn text(&self, key: &str) -> Read<String> {
+    pub(super) fn text(self, key: &str) -> Read<String> {
         self.word(key).map(Cow::into_owned)
     }
 
     /// As [`Object::text`], borrowed unless it holds an escape.
-    pub(super) fn word(&self, key: &str) -> Read<Cow<'a, str>> {
-        let text = self.read(key, |raw| {
-            if !raw.get().starts_with('"') {
-                return Err(wrong("a text", raw));
+    pub(super) fn word(self, key: &str) -> Read<Cow<'a, str>> {
+        let text = self.read(key, |value| {
+            if !value.text().starts_with('"') {
+                return Err(wrong("a text", value));
             }
-            decoded(raw.get()).map_err(|error| Invalid::new("", format!("not a text: {error}")))
+            decoded(value).map_err(|error| Invalid::new("", format!("not a text: {error}")))
         })?;
         Ok(text.unwrap_or_default())
     }
 
     /// A whole number; 0 when it was not sent.
-    pub(super) fn integer(&self, key: &str) -> Read<i64> {
-        let number = self.read(key, |raw| {
-            let number = raw.get().parse();
-            number.map_err(|_| wrong("a whole number of 64 bits", raw))
+    pub(super) fn integer(self, key: &str) -> Read<i64> {
+        let number = self.read(key, |value| {
+            let number = value.text().parse();
+            number.map_err(|_| wrong("a whole number of 64 bits", value))
         })?;
         Ok(number.unwrap_or_default())
     }
 
     /// A whole number that is counted: 0 when it was not sent.
-    pub(super) fn count(&self, key: &str) -> Read<i32> {
+    pub(super) fn count(self, key: &str) -> Read<i32> {
         let number = self.integer(key)?;
         i32::try_from(number)
             .ok()
@@ -131,66 +129,97 @@ impl<'a> Object<'a> {
     }
 
     /// True or false; false when it was not sent.
-    pub(super) fn flag(&self, key: &str) -> Read<bool> {
-        let flag = self.read(key, |raw| {
-            let flag = raw.get().parse();
-            flag.map_err(|_| wrong("true or false", raw))
+    pub(super) fn flag(self, key: &str) -> Read<bool> {
+        let flag = self.read(key, |value| {
+            let flag = value.text().parse();
+            flag.map_err(|_| wrong("true or false", value))
         })?;
         Ok(flag.unwrap_or_default())
     }
 
     /// A time; Go's zero time when it was not sent.
-    pub(super) fn time(&self, key: &str) -> Read<Time> {
-        let time = self.read(key, |raw| {
-            let text = raw.get().starts_with('"').then(|| decoded(raw.get()).ok());
+    pub(super) fn time(self, key: &str) -> Read<Time> {
+        let time = self.read(key, |value| {
+            let text = value.text().starts_with('"').then(|| decoded(value).ok());
             text.flatten()
                 .and_then(|text| Time::parse(&text))
-                .ok_or_else(|| wrong("a time in RFC 3339", raw))
+                .ok_or_else(|| wrong("a time in RFC 3339", value))
         })?;
         Ok(time.unwrap_or(Time::ZERO))
     }
 
     /// A free-form object, as it came; none when it is `null` or was not sent.
-    pub(super) fn payload(&self, key: &str) -> Read<Option<Raw<'a>>> {
-        self.read(key, |raw| {
-            if raw.get().starts_with('{') {
-                Ok(raw)
-            } else {
-                Err(wrong("an object or null", raw))
-            }
+    pub(super) fn payload(self, key: &str) -> Read<Option<&'a str>> {
+        self.read(key, |value| match value.text() {
+            text if text.starts_with('{') => Ok(text),
+            _ => Err(wrong("an object or null", value)),
         })
     }
 
-    /// An object whose keys are texts, each value read by `read`, which sees `None` for `null`.
+    /// An object whose keys are texts, each value read by `read`, which sees `None` for `null`; the
+    /// last of equal keys stays.
     pub(super) fn map<T>(
-        &self,
+        self,
         key: &str,
-        read: impl Fn(Option<Object<'a>>) -> Read<T>,
-    ) -> Read<Vec<(Cow<'a, str>, T)>> {
-        let entries = self.read(key, |raw| {
-            let entries = object(raw)?.unwrap_or_default().0.into_iter();
-            entries
-                .map(|(name, raw)| {
-                    let value = object(raw)
-                        .and_then(&read)
-                        .map_err(|error| error.under(&name))?;
-                    Ok((name, value))
-                })
-                .collect::<Read<Vec<_>>>()
+        read: impl Fn(Option<Self>) -> Read<T>,
+    ) -> Read<BTreeMap<Cow<'a, str>, T>> {
+        let mut entries = BTreeMap::new();
+        self.each(key, read, |name, value| {
+            entries.insert(name, value);
         })?;
-        Ok(entries.unwrap_or_default())
+        Ok(entries)
+    }
+
+    /// As [`Object::map`], with keys that are whole numbers in quotes.
+    pub(super) fn numbered<T>(
+        self,
+        key: &str,
+        read: impl Fn(Option<Self>) -> Read<T>,
+    ) -> Read<BTreeMap<i64, T>> {
+        let mut entries = BTreeMap::new();
+        let mut wrong = None;
+        self.each(key, read, |name, value| match name.parse() {
+            Ok(number) => drop(entries.insert(number, value)),
+            Err(_) => drop(wrong.get_or_insert(name)),
+        })?;
+        match wrong {
+            None => Ok(entries),
+            Some(name) => Err(Invalid::new(
+                format!("{key}.{}", excerpt(&name, SHOWN)),
+                "the key has to be a whole number in quotes",
+            )),
+        }
+    }
+
+    fn each<T>(
+        self,
+        key: &str,
+        read: impl Fn(Option<Self>) -> Read<T>,
+        mut entry: impl FnMut(Cow<'a, str>, T),
+    ) -> Read<()> {
+        let each = self.read(key, |value| {
+            let entries = object(value)?.unwrap_or_default();
+            for (name, value) in entries.fields() {
+                let name = key_text(name)?;
+                let value = object(value).and_then(&read);
+                let value = value.map_err(|error| error.under(&name))?;
+                entry(name, value);
+            }
+            Ok(())
+        });
+        each.map(Option::unwrap_or_default)
     }
 
     /// An array, each element read by `read`, which sees no fields where it is `null`.
-    pub(super) fn list<T>(&self, key: &str, read: impl Fn(Object<'_>) -> Read<T>) -> Read<Vec<T>> {
-        let elements = self.read(key, |raw| {
-            if !raw.get().starts_with('[') {
-                return Err(wrong("an array or null", raw));
+    pub(super) fn list<T>(self, key: &str, read: impl Fn(Self) -> Read<T>) -> Read<Vec<T>> {
+        let elements = self.read(key, |value| {
+            if !value.text().starts_with('[') {
+                return Err(wrong("an array or null", value));
             }
             (0..)
-                .zip(parts(raw.get()))
-                .map(|(at, raw)| {
-                    object(Raw(raw))
+                .zip(value.inside())
+                .map(|(at, value)| {
+                    object(value)
                         .and_then(|value| read(value.unwrap_or_default()))
                         .map_err(|error| error.under(&u32::to_string(&at)))
                 })
@@ -198,32 +227,24 @@ impl<'a> Object<'a> {
         })?;
         Ok(elements.unwrap_or_default())
     }
-
-    /// As [`Object::map`], with keys that are whole numbers in quotes; the last of equal keys stays.
-    pub(super) fn numbered<T>(
-        &self,
-        key: &str,
-        read: impl Fn(Option<Object<'a>>) -> Read<T>,
-    ) -> Read<BTreeMap<i64, T>> {
-        self.map(key, read)?
-            .into_iter()
-            .map(|(name, value)| match name.parse() {
-                Ok(number) => Ok((number, value)),
-                Err(_) => Err(Invalid::new(
-                    format!("{key}.{}", excerpt(&name, SHOWN)),
-                    "the key has to be a whole number in quotes",
-                )),
-            })
-            .collect()
-    }
 }
 
 /// The entries of a free-form object, by key bytewise; the last of equal keys stays.
-pub(super) fn entries(raw: Raw<'_>) -> Read<BTreeMap<Cow<'_, str>, &RawValue>> {
-    let entries = object(raw)?.unwrap_or_default().0.into_iter();
-    Ok(entries
-        .filter_map(|(key, raw)| Some((key, raw.value()?)))
-        .collect())
+pub(super) fn entries(payload: &str) -> Read<BTreeMap<Cow<'_, str>, &RawValue>> {
+    let payload = body(payload)?;
+    let mut entries = BTreeMap::new();
+    for (name, value) in Object::of(&payload)?.fields() {
+        let name = key_text(name)?;
+        if let Some(value) = raw(value.text()) {
+            entries.insert(name, value);
+        }
+    }
+    Ok(entries)
+}
+
+/// A text that is known to be JSON, for others to read.
+pub(super) fn raw(text: &str) -> Option<&RawValue> {
+    serde_json::from_str(text).ok()
 }
 
 /// The failure of a `null` where Go's service would crash.
@@ -231,36 +252,48 @@ pub(super) fn null() -> Invalid {
     Invalid::new("", "is null; leave the entry out or send an object")
 }
 
-fn is_null(raw: Raw<'_>) -> bool {
-    raw.get() == "null"
+fn is_null(value: Value<'_, '_>) -> bool {
+    value.text().starts_with('n')
 }
 
-fn object(raw: Raw<'_>) -> Read<Option<Object<'_>>> {
-    if is_null(raw) {
+fn object<'s, 'a>(value: Value<'s, 'a>) -> Read<Option<Object<'s, 'a>>> {
+    if is_null(value) {
         return Ok(None);
     }
-    if !raw.get().starts_with('{') {
-        return Err(wrong("an object", raw));
+    if !value.text().starts_with('{') {
+        return Err(wrong("an object", value));
     }
-    let mut fields = Vec::with_capacity(FIELDS);
-    let mut parts = parts(raw.get());
-    while let (Some(key), Some(value)) = (parts.next(), parts.next()) {
-        let key = decoded(key).map_err(|error| Invalid::new("", format!("not JSON: {error}")))?;
-        fields.push((key, Raw(value)));
+    let object = Object(Some(value));
+    for (name, _) in object.fields().filter(|(name, _)| name.escaped()) {
+        key_text(name)?;
     }
-    Ok(Some(Object(fields)))
+    Ok(Some(object))
+}
+
+/// Whether a key says `name` in any case.
+fn named(key: Value<'_, '_>, name: &str) -> bool {
+    if key.escaped() {
+        return decoded(key).is_ok_and(|key| key.eq_ignore_ascii_case(name));
+    }
+    key.says(name)
 }
 
 /// What a text in quotation marks says, borrowed unless it holds an escape.
-fn decoded(quoted: &str) -> Result<Cow<'_, str>, serde_json::Error> {
-    match quoted.get(1..quoted.len() - 1) {
-        Some(plain) if !plain.contains('\\') => Ok(Cow::Borrowed(plain)),
-        _ => serde_json::from_str(quoted).map(|Key(text)| text),
+fn decoded<'a>(quoted: Value<'_, 'a>) -> Result<Cow<'a, str>, serde_json::Error> {
+    let text = quoted.text();
+    match text.get(1..text.len().saturating_sub(1)) {
+        Some(plain) if !quoted.escaped() => Ok(Cow::Borrowed(plain)),
+        _ => serde_json::from_str(text).map(|Key(text)| text),
     }
 }
 
-fn wrong(expected: &str, raw: Raw<'_>) -> Invalid {
-    let shown = excerpt(raw.get(), SHOWN);
+/// A key of an object.
+fn key_text<'a>(quoted: Value<'_, 'a>) -> Read<Cow<'a, str>> {
+    decoded(quoted).map_err(|error| Invalid::new("", format!("not JSON: {error}")))
+}
+
+fn wrong(expected: &str, value: Value<'_, '_>) -> Invalid {
+    let shown = excerpt(value.text(), SHOWN);
     Invalid::new("", format!("has to be {expected}, is {shown}"))
 }
 

@@ -6,6 +6,8 @@
 //! `flowChanges` or `tasks`), this one says what is wrong with it. Payloads keep the bytes they
 //! came with; nothing is encoded again.
 
+use std::borrow::Cow;
+
 mod content;
 mod flow;
 mod json;
@@ -22,3 +24,9 @@ pub use json::Invalid;
 pub use snapshot::check_snapshot;
 pub use step::Step;
 pub use time::Time;
+
+/// A body as a text. As for Go, a byte that belongs to no character is U+FFFD.
+pub fn readable(body: &[u8]) -> Cow<'_, str> {
+    // the quick check first: what is not lossy is nearly everything
+    str::from_utf8(body).map_or_else(|_| String::from_utf8_lossy(body), Cow::Borrowed)
+}

@@ -1,155 +1,100 @@
-//! A JSON text that is known to be one, taken apart level by level. Nothing is checked again: a step's
-//! values lie five levels deep, and a parser would read the innermost ones as often.
+//! A JSON text checked and taken apart in one pass: a step's values lie five levels deep, and a parser
+//! of single values would read the innermost ones as often. What is JSON and what is not is the same
+//! as for serde_json, which also says what is wrong.
 
-/// The parts of an object or an array: key, value, key, value, or the elements. Each is the text of a
-/// value without blanks around it.
-pub(super) fn parts(text: &str) -> Parts<'_> {
-    Parts { text, at: 1 }
-}
+mod scanner;
 
-/// See [`parts`].
-#[derive(Clone, Debug)]
-pub(super) struct Parts<'a> {
+pub(super) use scanner::scan;
+
+/// Where each value of a text stands, keys among them, in the order in which they begin.
+#[derive(Debug)]
+pub(super) struct Scan<'a> {
     text: &'a str,
-    at: usize,
+    parts: Vec<Part>,
 }
 
-impl<'a> Iterator for Parts<'a> {
-    type Item = &'a str;
-
-    fn next(&mut self) -> Option<&'a str> {
-        let bytes = self.text.as_bytes();
-        let between = |byte: &u8| matches!(byte, b' ' | b'\t' | b'\n' | b'\r' | b',' | b':');
-        let begin = self.at
-            + bytes
-                .get(self.at..)?
-                .iter()
-                .position(|byte| !between(byte))?;
-        if matches!(bytes[begin], b'}' | b']') {
-            return None;
-        }
-        self.at = end(bytes, begin);
-        self.text.get(begin..self.at)
-    }
+/// A value of a text that was scanned, without blanks around it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Value<'s, 'a> {
+    text: &'a str,
+    part: Part,
+    inside: &'s [Part],
 }
 
-/// Whether a byte opens or closes something, or begins a text.
-const MARKS: [bool; 256] = {
-    let mut marks = [false; 256];
-    let mut at = 0;
-    while at < BYTES.len() {
-        marks[BYTES[at] as usize] = true;
-        at += 1;
-    }
-    marks
-};
-const BYTES: &[u8] = b"\"{}[]";
+/// What an object or an array holds: key, value, key, value, or the elements.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Values<'s, 'a> {
+    text: &'a str,
+    parts: &'s [Part],
+}
 
-/// Position behind the value that begins at `begin`.
-fn end(bytes: &[u8], begin: usize) -> usize {
-    match bytes[begin] {
-        b'"' => string_end(bytes, begin),
-        b'{' | b'[' => container_end(bytes, begin),
-        _ => {
-            let ends =
-                |byte: &u8| matches!(byte, b',' | b'}' | b']' | b' ' | b'\t' | b'\n' | b'\r');
-            let rest = &bytes[begin..];
-            begin + rest.iter().position(ends).unwrap_or(rest.len())
+#[derive(Clone, Copy, Debug)]
+struct Part {
+    begin: u32,
+    end: u32,
+    /// How many of the parts behind it lie inside it.
+    inside: u32,
+    /// A string that does not say what it stands for letter by letter.
+    escaped: bool,
+}
+
+impl<'a> Scan<'a> {
+    /// The whole.
+    pub(super) fn value(&self) -> Value<'_, 'a> {
+        let (part, inside) = self.parts.split_first().expect("JSON is a value at least");
+        Value {
+            text: self.text,
+            part: *part,
+            inside,
         }
     }
 }
 
-fn container_end(bytes: &[u8], begin: usize) -> usize {
-    let (mut at, mut depth) = (begin, 0_usize);
-    while let Some(found) = position(bytes, at, |byte| MARKS[usize::from(byte)]) {
-        at = match bytes[found] {
-            b'"' => string_end(bytes, found),
-            b'{' | b'[' => {
-                depth += 1;
-                found + 1
-            }
-            _ if depth == 1 => return found + 1,
-            _ => {
-                depth -= 1;
-                found + 1
-            }
-        };
+impl<'s, 'a> Value<'s, 'a> {
+    /// How it is written.
+    pub(super) fn text(self) -> &'a str {
+        let range = self.part.begin as usize..self.part.end as usize;
+        self.text.get(range).unwrap_or_default()
     }
-    bytes.len()
-}
 
-/// Position behind the text whose first quotation mark is at `begin`.
-fn string_end(bytes: &[u8], begin: usize) -> usize {
-    let mut at = begin + 1;
-    while let Some(found) = position(bytes, at, |byte| byte == b'"' || byte == b'\\') {
-        if bytes[found] == b'"' {
-            return found + 1;
+    /// Whether it is a string without escapes that says `word` in any case.
+    #[inline]
+    pub(super) fn says(self, word: &str) -> bool {
+        let (begin, end) = (self.part.begin as usize + 1, self.part.end as usize - 1);
+        let plain = begin + word.len() == end && !self.part.escaped;
+        let letters = self.text.as_bytes().get(begin..end);
+        plain && letters.is_some_and(|letters| letters.eq_ignore_ascii_case(word.as_bytes()))
+    }
+
+    /// Whether it is a string with escapes in it.
+    pub(super) fn escaped(self) -> bool {
+        self.part.escaped
+    }
+
+    /// What an object or an array holds; nothing of other values.
+    pub(super) fn inside(self) -> Values<'s, 'a> {
+        Values {
+            text: self.text,
+            parts: self.inside,
         }
-        at = found + 2;
     }
-    bytes.len()
 }
 
-fn position(bytes: &[u8], from: usize, wanted: impl Fn(u8) -> bool) -> Option<usize> {
-    let found = bytes.get(from..)?.iter().position(|byte| wanted(*byte))?;
-    Some(from + found)
+impl<'s, 'a> Iterator for Values<'s, 'a> {
+    type Item = Value<'s, 'a>;
+
+    #[inline]
+    fn next(&mut self) -> Option<Value<'s, 'a>> {
+        let (&part, behind) = self.parts.split_first()?;
+        let (inside, behind) = behind.split_at_checked(part.inside as usize)?;
+        self.parts = behind;
+        Some(Value {
+            text: self.text,
+            part,
+            inside,
+        })
+    }
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-    use serde_json::Value;
-
-    use super::*;
-
-    #[test]
-    fn an_object_and_an_array_have_their_parts() {
-        let check = |text: &str, expected: &[&str]| {
-            assert_eq!(parts(text).collect::<Vec<_>>(), expected, "{text}");
-        };
-        check("{}", &[]);
-        check("[ ]", &[]);
-        check(
-            r#"{ "a" : 1 ,"b":[2,{"c":"}"}] }"#,
-            &["\"a\"", "1", "\"b\"", r#"[2,{"c":"}"}]"#],
-        );
-        check(
-            r#"["\"]",-1e5,null,"é\\"]"#,
-            &[r#""\"]""#, "-1e5", "null", r#""é\\""#],
-        );
-    }
-
-    fn value() -> impl Strategy<Value = Value> {
-        let leaf = prop_oneof![
-            Just(Value::Null),
-            any::<bool>().prop_map(Value::from),
-            any::<i64>().prop_map(Value::from),
-            any::<String>().prop_map(Value::from),
-        ];
-        leaf.prop_recursive(4, 32, 6, |inner| {
-            prop_oneof![
-                prop::collection::vec(inner.clone(), 0..6).prop_map(Value::from),
-                prop::collection::vec((any::<String>(), inner), 0..6)
-                    .prop_map(|entries| Value::Object(entries.into_iter().collect())),
-            ]
-        })
-    }
-
-    proptest! {
-        #[test]
-        fn the_parts_are_those_that_a_parser_finds(values in prop::collection::vec(value(), 0..6), pretty: bool) {
-            let whole = Value::from(values.clone());
-            let text = if pretty { serde_json::to_string_pretty(&whole) } else { serde_json::to_string(&whole) };
-            let text = text.expect("JSON");
-            let found: Vec<Value> = parts(&text).map(|part| serde_json::from_str(part).expect("JSON")).collect();
-            prop_assert_eq!(found, values);
-        }
-
-        #[test]
-        fn what_is_no_json_makes_no_panic(text: String) {
-            for text in [text.clone(), format!("{{{text}"), format!("[\"{text}")] {
-                prop_assert!(parts(&text).count() <= text.len());
-            }
-        }
-    }
-}
+mod tests;

@@ -1,21 +1,16 @@
 //! The body of a snapshot (contract, section 1.3). Nothing of it is kept: what it says follows from
 //! the steps. So it is only read as Go would read it.
 
-use bytes::Bytes;
-
-use super::{
-    flow::readable,
-    json::{Invalid, Object, Read},
-};
+use super::json::{self, Invalid, Object, Read};
 
 /// Reads the body of a snapshot.
 ///
 /// # Errors
 /// [`Invalid`] with the field that Go's decoder would not take.
-pub fn check_snapshot(body: &Bytes) -> Result<(), Invalid> {
-    let body = readable(body);
-    let snapshot = Object::body(str::from_utf8(&body).unwrap_or_default())?;
-    flow(&snapshot)?;
+pub fn check_snapshot(body: &str) -> Result<(), Invalid> {
+    let snapshot = json::body(body)?;
+    let snapshot = Object::of(&snapshot)?;
+    flow(snapshot)?;
     snapshot.text("id")?;
     snapshot.list("workQueue", |item| {
         item.integer("id")?;
@@ -23,7 +18,7 @@ pub fn check_snapshot(body: &Bytes) -> Result<(), Invalid> {
         item.text("taskId")
     })?;
     snapshot.list("subflows", |subflow| {
-        flow(&subflow)?;
+        flow(subflow)?;
         subflow.integer("id")?;
         subflow.text("taskId")
     })?;
@@ -31,7 +26,7 @@ pub fn check_snapshot(body: &Bytes) -> Result<(), Invalid> {
 }
 
 /// What a flow and its subflows have in common.
-fn flow(flow: &Object<'_>) -> Read<()> {
+fn flow(flow: Object<'_, '_>) -> Read<()> {
     flow.text("flowURI")?;
     flow.integer("status")?;
     flow.payload("attrs")?;
@@ -51,8 +46,7 @@ mod tests {
     use super::*;
 
     fn check(body: &str) -> Result<(), String> {
-        let body = Bytes::copy_from_slice(body.as_bytes());
-        check_snapshot(&body).map_err(|invalid| invalid.to_string())
+        check_snapshot(body).map_err(|invalid| invalid.to_string())
     }
 
     #[test]

@@ -1,20 +1,20 @@
 //! The body of a step, and the columns of its row (contract, section 2.7).
 
-use bytes::Bytes;
+use std::borrow::Cow;
 
-use super::{Content, Time, flow::readable, json::Invalid};
+use super::{Content, Time, json::Invalid};
 
 /// What a row of `steps` holds besides the body itself, which is its stepdata.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Step {
+pub struct Step<'a> {
     /// `flowId`.
-    pub instance_id: String,
+    pub instance_id: Cow<'a, str>,
     /// `id`, 0 or above.
     pub step_id: i32,
     /// The task the step is about; empty when it is not about one.
     pub task_name: String,
     /// `Started`, `Waiting`, `Completed`, `Failed`, or empty.
-    pub status: String,
+    pub status: &'static str,
     /// Short name of the flow or subflow: what follows the last colon of its URI.
     pub flow_name: String,
     /// Decimal number of the subflow, `0` for the main flow.
@@ -27,22 +27,21 @@ pub struct Step {
     pub rerun: bool,
 }
 
-impl Step {
+impl<'a> Step<'a> {
     /// Reads the body of a step.
     ///
     /// # Errors
     /// [`Invalid`] with the field that Go's decoder would not take, or that is `null` where its
     /// service would crash.
-    pub fn parse(body: &Bytes) -> Result<Self, Invalid> {
-        let body = readable(body);
-        let content = Content::parse(str::from_utf8(&body).unwrap_or_default())?;
+    pub fn parse(body: &'a str) -> Result<Self, Invalid> {
+        let content = Content::parse(body)?;
         let row = Row::of(&content);
         Ok(Self {
             task_name: row.task_name.to_owned(),
-            status: row.status.to_owned(),
+            status: row.status,
             flow_name: short_name(row.flow_uri).to_owned(),
             subflow_id: row.subflow_id.to_string(),
-            instance_id: content.instance_id.into_owned(),
+            instance_id: content.instance_id,
             step_id: content.step_id,
             start_time: content.start_time,
             end_time: content.end_time,

@@ -10,10 +10,11 @@
 //! room out gives it back by that: nothing is lost, whenever a future is dropped.
 
 use std::{
-    collections::{BTreeMap, HashMap, VecDeque},
+    collections::{BTreeMap, VecDeque},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
+use foldhash::HashMap;
 use tokio::sync::oneshot;
 
 use super::Holder;

@@ -1,9 +1,8 @@
 //! A queue of queues: one for each key, served in turns by bytes.
 
-use std::{
-    collections::{HashMap, VecDeque},
-    hash::Hash,
-};
+use std::{collections::VecDeque, hash::Hash};
+
+use foldhash::HashMap;
 
 /// Bytes a key may take out in its turn. What it takes beyond them, as its last item is large, it
 /// pays with its next turns.
@@ -51,7 +50,7 @@ struct Last<T> {
 impl<K, T> Default for Turns<K, T> {
     fn default() -> Self {
         Self {
-            queues: HashMap::new(),
+            queues: HashMap::default(),
             keys: VecDeque::new(),
             len: 0,
             arrivals: 0,

@@ -2,9 +2,8 @@
 
 use std::time::Duration;
 
-use axum::body::Body;
 use bytes::{Bytes, BytesMut};
-use http_body::Body as _;
+use http_body::Body;
 use http_body_util::BodyExt as _;
 use tokio::time::timeout;
 
@@ -14,7 +13,10 @@ use super::refusal::Refusal;
 const FIRST: usize = 64 << 10;
 
 /// Reads `body`: at most `most` bytes, within `time`. One that says it is larger is not read.
-pub(super) async fn read(body: Body, most: usize, time: Duration) -> Result<Bytes, Refusal> {
+pub(super) async fn read<B>(body: B, most: usize, time: Duration) -> Result<Bytes, Refusal>
+where
+    B: Body<Data = Bytes> + Unpin,
+{
     let length = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
     if length > most {
         return Err(Refusal::too_large(most));
@@ -51,6 +53,7 @@ pub(super) async fn read(body: Body, most: usize, time: Duration) -> Result<Byte
 mod tests {
     use std::convert::Infallible;
 
+    use axum::body::Body;
     use futures_util::{StreamExt as _, stream};
     use http::StatusCode;
 

@@ -4,8 +4,6 @@
 //! exceptions: inputs that are null are `{}`, and an end without a start time belongs to the newest
 //! attempt (contract, sections 1.3 and 1.4).
 
-use bytes::Bytes;
-
 use crate::{
     event::{
         FlowEnd, FlowStart, Invalid, Micros, Step,
@@ -16,7 +14,7 @@ use crate::{
 };
 
 /// Who reports a start or an end.
-pub(super) fn source(state: &FlowState) -> Result<Source, Invalid> {
+pub(super) fn source(state: &FlowState<'_>) -> Result<Source, Invalid> {
     let text = |field, text: &str| indexed_text(field, text.as_bytes()).map(str::to_owned);
     Ok(Source {
         user: text("user_id", &state.user)?,
@@ -26,11 +24,8 @@ pub(super) fn source(state: &FlowState) -> Result<Source, Invalid> {
     })
 }
 
-/// A start; `input` is the state's flow input.
-pub(super) fn started<'a>(
-    state: &'a FlowState,
-    input: &'a Bytes,
-) -> Result<FlowStart<'a>, Invalid> {
+/// A start.
+pub(super) fn started<'a>(state: &'a FlowState<'_>) -> Result<FlowStart<'a>, Invalid> {
     Ok(FlowStart {
         instance: instance("flow_instance_id", &state.instance_id)?,
         started_at: time("start_time", state.start_time)?,
@@ -43,13 +38,13 @@ pub(super) fn started<'a>(
         )?),
         parent: None,
         parent_flow: None,
-        input: Some(input),
+        input: Some(state.flow_input().as_bytes()),
         misc: None,
     })
 }
 
 /// An end.
-pub(super) fn ended(state: &FlowState) -> Result<FlowEnd<'_>, Invalid> {
+pub(super) fn ended<'a>(state: &'a FlowState<'_>) -> Result<FlowEnd<'a>, Invalid> {
     let started_at = Some(state.start_time).filter(|time| !time.is_zero());
     Ok(FlowEnd {
         instance: instance("flow_instance_id", &state.instance_id)?,
@@ -57,12 +52,12 @@ pub(super) fn ended(state: &FlowState) -> Result<FlowEnd<'_>, Invalid> {
         ended_at: time("end_time", state.end_time)?,
         status: Some(indexed("flow_stats", &state.status)?),
         flow: Some(indexed("flow_name", &state.flow_name)?),
-        output: state.outputs.as_deref(),
+        output: state.outputs.map(str::as_bytes),
     })
 }
 
 /// A step with the body it came in.
-pub(super) fn recorded<'a>(step: &'a flogo::Step, body: &'a Bytes) -> Result<Step<'a>, Invalid> {
+pub(super) fn recorded<'a>(step: &'a flogo::Step<'_>, body: &'a [u8]) -> Result<Step<'a>, Invalid> {
     let text = |field, value: &'a str| text(field, value.as_bytes()).map(Some);
     Ok(Step {
         instance: instance("flowId", &step.instance_id)?,
@@ -70,7 +65,7 @@ pub(super) fn recorded<'a>(step: &'a flogo::Step, body: &'a Bytes) -> Result<Ste
         started_at: time("starttime", step.start_time)?,
         ended_at: Some(time("endtime", step.end_time)?),
         task: text("flowChanges: the id of a task", &step.task_name)?,
-        status: Some(&step.status),
+        status: Some(step.status),
         flow: text("flowChanges: flowURI", &step.flow_name)?,
         subflow: Some(&step.subflow_id),
         rerun: Some(step.rerun),
@@ -101,26 +96,25 @@ mod tests {
 
     const ID: &str = r#""flow_instance_id":"i""#;
 
-    fn state(body: &str) -> FlowState {
-        FlowState::parse(&Bytes::copy_from_slice(body.as_bytes())).expect(body)
+    fn state(body: &str) -> FlowState<'_> {
+        FlowState::parse(body).expect(body)
     }
 
     fn start(body: &str) -> Result<(), Invalid> {
         let state = state(body);
         source(&state)?;
-        started(&state, &state.flow_input()).map(drop)
+        started(&state).map(drop)
     }
 
     fn step(body: &str) -> Result<(), Invalid> {
-        let body = Bytes::copy_from_slice(body.as_bytes());
-        recorded(&flogo::Step::parse(&body).expect("a step"), &body).map(drop)
+        recorded(&flogo::Step::parse(body).expect("a step"), body.as_bytes()).map(drop)
     }
 
     #[test]
     fn what_was_not_sent_is_empty_and_of_the_year_1() {
-        let state = state(&format!("{{{ID}}}"));
-        let input = state.flow_input();
-        let start = started(&state, &input).expect("a start");
+        let body = format!("{{{ID}}}");
+        let state = state(&body);
+        let start = started(&state).expect("a start");
         assert_eq!((start.flow, start.original), (Some(""), Some("")));
         assert_eq!(start.started_at.to_string(), "0001-01-01T00:00:00Z");
         assert_eq!(start.input, Some(&b"{}"[..]));

@@ -2,14 +2,13 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
 use tokio::time::Instant;
 
 use super::{Kind, Recorder, flogo, refusal::Refusal};
 use crate::{
     event::{
         App, Event,
-        flogo::{FlowState, Step},
+        flogo::{FlowState, Step, readable},
     },
     ingest::{
         load,
@@ -33,12 +32,13 @@ pub(super) struct Taken {
 impl Recorder {
     /// Whose event `body` is, as far as that is known without asking. What is read for it is dropped
     /// again: whoever waits holds its body and nothing else.
-    pub(super) fn holder(&self, kind: Kind, body: &Bytes) -> Holder {
+    pub(super) fn holder(&self, kind: Kind, body: &[u8]) -> Holder {
+        let text = readable(body);
         let app = if kind == Kind::Step {
-            let step = Step::parse(body).ok();
+            let step = Step::parse(&text).ok();
             step.and_then(|step| self.owners.remembered(&step.instance_id))
         } else {
-            let state = FlowState::parse(body).ok();
+            let state = FlowState::parse(&text).ok();
             let source = state.and_then(|state| flogo::source(&state).ok());
             source.map(|source| {
                 Arc::new(App {
@@ -50,23 +50,23 @@ impl Recorder {
         Holder::of(app.as_ref())
     }
 
-    /// Reads, decides and encodes an event.
+    /// Reads, decides and encodes an event; `text` is its body as it is read.
     pub(super) async fn take(
         &self,
         kind: Kind,
-        body: Bytes,
+        body: &[u8],
+        text: &str,
         deadline: Instant,
     ) -> Result<Taken, Refusal> {
         if kind == Kind::Step {
-            return self.take_step(&body, deadline).await;
+            return self.take_step(body, text, deadline).await;
         }
         let json = |invalid| Refusal::json("step", &invalid);
-        let state = FlowState::parse(&body).map_err(json)?;
+        let state = FlowState::parse(text).map_err(json)?;
         let source = flogo::source(&state).map_err(Refusal::invalid)?;
         let invalid = |invalid| Refusal::invalid(invalid).of(&source.app);
-        let input = state.flow_input();
         let event = if kind == Kind::Start {
-            Event::Started(flogo::started(&state, &input).map_err(invalid)?)
+            Event::Started(flogo::started(&state).map_err(invalid)?)
         } else {
             Event::Ended(flogo::ended(&state).map_err(invalid)?)
         };
@@ -82,7 +82,7 @@ impl Recorder {
         let named = !source.user.is_empty() && !source.app.is_empty();
         let registration = named.then(|| load::registration(&self.toggles, &source));
         let registration = registration.flatten();
-        let (loads, known) = load::one(event, &source, enabled, &self.intake, registration);
+        let (loads, known) = load::one(&event, &source, enabled, &self.intake, registration);
         Ok(Taken {
             app: Some(app),
             loads,
@@ -91,8 +91,13 @@ impl Recorder {
         })
     }
 
-    async fn take_step(&self, body: &Bytes, deadline: Instant) -> Result<Taken, Refusal> {
-        let step = Step::parse(body).map_err(|invalid| Refusal::json("step", &invalid))?;
+    async fn take_step(
+        &self,
+        body: &[u8],
+        text: &str,
+        deadline: Instant,
+    ) -> Result<Taken, Refusal> {
+        let step = Step::parse(text).map_err(|invalid| Refusal::json("step", &invalid))?;
         let app = self.owners.remembered(&step.instance_id);
         let name = app.as_ref().map_or("", |app| &app.app);
         let event =
@@ -102,7 +107,7 @@ impl Recorder {
             None => self.enabled(event.instance, deadline).await,
         };
         let source = Source::default();
-        let (loads, known) = load::one(Event::Step(event), &source, enabled, &self.intake, None);
+        let (loads, known) = load::one(&Event::Step(event), &source, enabled, &self.intake, None);
         Ok(Taken {
             app,
             loads,

@@ -2,10 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use bytes::Bytes;
 use flowtrail::{
     cli::{Usage, traffic::Traffic},
-    event::flogo::{Content, FlowState, Step, check_snapshot},
+    event::flogo::{Content, FlowState, Step, check_snapshot, readable},
     ingest::wire,
     proto::Hello,
     query::{Snapshot, tasks},
@@ -62,7 +61,7 @@ fn posted(routes: &[&str]) -> Vec<Vec<u8>> {
 }
 
 fn flow(bytes: &[u8]) -> Result<(), TestCaseError> {
-    let body = Bytes::copy_from_slice(bytes);
+    let body = readable(bytes);
     match FlowState::parse(&body) {
         Err(invalid) => sentence(&invalid.to_string())?,
         Ok(state) => {
@@ -70,8 +69,7 @@ fn flow(bytes: &[u8]) -> Result<(), TestCaseError> {
             let payloads = [&state.inputs, &state.outputs];
             for payload in payloads.into_iter().flatten() {
                 prop_assert!(payload.len() <= 3 * bytes.len());
-                let object: Result<&serde_json::value::RawValue, _> =
-                    serde_json::from_slice(payload);
+                let object: Result<&serde_json::value::RawValue, _> = serde_json::from_str(payload);
                 let is_object = object.is_ok_and(|raw| raw.get().starts_with('{'));
                 prop_assert!(is_object);
             }
@@ -85,9 +83,8 @@ fn flow(bytes: &[u8]) -> Result<(), TestCaseError> {
 
 /// A step that is taken can be replayed and shown.
 fn step(bytes: &[u8]) -> Result<(), TestCaseError> {
-    let body = Bytes::copy_from_slice(bytes);
-    let parsed = Step::parse(&body);
-    let text = String::from_utf8_lossy(bytes);
+    let text = readable(bytes);
+    let parsed = Step::parse(&text);
     let content = Content::parse(&text);
     prop_assert_eq!(parsed.is_ok(), content.is_ok());
     let content = match content {

@@ -2,20 +2,14 @@ use std::collections::BTreeMap;
 
 use super::*;
 
-fn parse(body: &str) -> Result<Step, Invalid> {
-    Step::parse(&Bytes::copy_from_slice(body.as_bytes()))
-}
-
 /// The derived columns of a step with these changes: task, status, flow, subflow.
 fn check(changes: &str, expected: [&str; 4]) {
-    let step = parse(&format!(
-        r#"{{"id":1,"flowId":"i","flowChanges":{changes}}}"#
-    ))
-    .expect(changes);
+    let body = format!(r#"{{"id":1,"flowId":"i","flowChanges":{changes}}}"#);
+    let step = Step::parse(&body).expect(changes);
     assert_eq!(
         [
             &*step.task_name,
-            &*step.status,
+            step.status,
             &*step.flow_name,
             &*step.subflow_id
         ],
@@ -79,11 +73,12 @@ fn two_changes_are_a_call_or_the_subflow() {
 #[test]
 fn a_step_without_flow_changes_is_about_the_task_it_queues() {
     let check = |rest: &str, task: &str| {
-        let step = parse(&format!(r#"{{"id":4,"flowId":"i"{rest}}}"#)).expect(rest);
+        let body = format!(r#"{{"id":4,"flowId":"i"{rest}}}"#);
+        let step = Step::parse(&body).expect(rest);
         assert_eq!(
             [
                 &*step.task_name,
-                &*step.status,
+                step.status,
                 &*step.flow_name,
                 &*step.subflow_id
             ],
@@ -106,7 +101,7 @@ fn a_step_without_flow_changes_is_about_the_task_it_queues() {
 #[test]
 fn what_go_refuses_or_crashes_on_is_named() {
     let check = |body: &str, expected: &str| {
-        let error = parse(body).expect_err(body).to_string();
+        let error = Step::parse(body).expect_err(body).to_string();
         assert!(error.starts_with(expected), "{body}: {error}");
     };
     check(r#"{"flowChanges":{"0":null}}"#, "flowChanges.0: is null");
@@ -162,8 +157,8 @@ fn recorded_steps_give_the_rows_of_the_incumbent() {
         if request.path != "/v1/instances/steps" {
             continue;
         }
-        let step = parse(&request.body).expect("a step");
-        let key = (step.instance_id.clone(), step.step_id.to_string());
+        let step = Step::parse(&request.body).expect("a step");
+        let key = (step.instance_id.to_string(), step.step_id.to_string());
         let row = rows.remove(&key).expect("a row of this step");
         let expected = serde_json::json!({
             "table": "steps", "flowinstanceid": step.instance_id, "stepid": key.1,
