@@ -35,10 +35,10 @@ create or replace view flowtrail.instances as
     left(f.parentflowname, 1024) as shown_parent_flow,
     f.flowinput is not null as has_input,
     hashtextextended(f.appname, hashtextextended(f.userid, 0)) as app_key,
-    hashtextextended(f.appversion, hashtextextended(f.appname, hashtextextended(f.userid, 0))) as version_key,
-    hashtextextended(f.flowname, hashtextextended(f.appname, hashtextextended(f.userid, 0))) as flow_key,
-    hashtextextended(f.hostid, hashtextextended(f.appname, hashtextextended(f.userid, 0))) as host_key,
-    hashtextextended(f.status, hashtextextended(f.appname, hashtextextended(f.userid, 0))) as status_key
+    hashtextextended(f.appversion, 0) as version_key,
+    hashtextextended(f.flowname, 0) as flow_key,
+    hashtextextended(f.hostid, 0) as host_key,
+    hashtextextended(f.status, 0) as status_key
   from public.flowstate f;
 
 create view flowtrail.stored_apps as

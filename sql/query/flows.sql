@@ -2,7 +2,7 @@
 with recursive flows as (
   (select f.flow_key, f.flowname
     from flowtrail.instances f
-    where f.app_key = hashtextextended($2, hashtextextended($1, 0)) and f.version_key = hashtextextended($3, hashtextextended($2, hashtextextended($1, 0)))
+    where f.app_key = hashtextextended($2, hashtextextended($1, 0)) and f.version_key = hashtextextended($3, 0)
     order by f.flow_key limit 1)
   union all
   select n.flow_key, n.flowname
@@ -10,7 +10,7 @@ with recursive flows as (
   cross join lateral (
     select f.flow_key, f.flowname
     from flowtrail.instances f
-    where f.app_key = hashtextextended($2, hashtextextended($1, 0)) and f.version_key = hashtextextended($3, hashtextextended($2, hashtextextended($1, 0)))
+    where f.app_key = hashtextextended($2, hashtextextended($1, 0)) and f.version_key = hashtextextended($3, 0)
       and f.flow_key > l.flow_key
     order by f.flow_key limit 1) n
 )
@@ -18,10 +18,10 @@ select l.flowname
 from flows l
 where l.flowname is not null
   -- the next host from this one on: a plain question whether it is there may end in a scan
-  and ($4::text is null or hashtextextended($4, hashtextextended($2, hashtextextended($1, 0))) = (
+  and ($4::text is null or hashtextextended($4, 0) = (
     select f.host_key
     from flowtrail.instances f
-    where f.app_key = hashtextextended($2, hashtextextended($1, 0)) and f.version_key = hashtextextended($3, hashtextextended($2, hashtextextended($1, 0)))
-      and f.flow_key = l.flow_key and f.host_key >= hashtextextended($4, hashtextextended($2, hashtextextended($1, 0)))
+    where f.app_key = hashtextextended($2, hashtextextended($1, 0)) and f.version_key = hashtextextended($3, 0)
+      and f.flow_key = l.flow_key and f.host_key >= hashtextextended($4, 0)
     order by f.host_key limit 1))
 order by l.flowname

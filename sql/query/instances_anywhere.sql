@@ -15,10 +15,10 @@ from (
       f.flowinstanceid, f.shown_user, f.shown_app, f.shown_version, f.shown_flow, f.shown_host, f.shown_status, f.starttime, f.endtime,
       f.shown_time, f.shown_original, f.reruncount, f.shown_parent, f.shown_parent_flow, f.has_input
     from flowtrail.instances f
-    where (num_nonnulls($3::text, $4::text, $5::text) > 0 or f.app_key = a.app_key)
-      and ($3::text is null or f.version_key = hashtextextended($3, a.app_key))
-      and ($4::text is null or f.flow_key = hashtextextended($4, a.app_key))
-      and ($5::text is null or f.host_key = hashtextextended($5, a.app_key))
+    where f.app_key = a.app_key
+      and ($3::text is null or f.version_key = hashtextextended($3, 0))
+      and ($4::text is null or f.flow_key = hashtextextended($4, 0))
+      and ($5::text is null or f.host_key = hashtextextended($5, 0))
       and case when f.userid = a.userid
           and f.appname = a.appname
           and ($3::text is null or f.appversion = $3)

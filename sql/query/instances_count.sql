@@ -2,13 +2,11 @@
 select count(*) as found
 from (
   select from flowtrail.instances f
-  where (hashtextextended($2, hashtextextended($1, 0)) is null or num_nonnulls($3::text, $4::text, $5::text) > 0
-      or coalesce(cardinality($6::text[]) = 1, false) or f.app_key = hashtextextended($2, hashtextextended($1, 0)))
-    and (hashtextextended($3, hashtextextended($2, hashtextextended($1, 0))) is null or f.version_key = hashtextextended($3, hashtextextended($2, hashtextextended($1, 0))))
-    and (hashtextextended($4, hashtextextended($2, hashtextextended($1, 0))) is null or f.flow_key = hashtextextended($4, hashtextextended($2, hashtextextended($1, 0))))
-    and (hashtextextended($5, hashtextextended($2, hashtextextended($1, 0))) is null or f.host_key = hashtextextended($5, hashtextextended($2, hashtextextended($1, 0))))
-    and (hashtextextended(($6::text[])[1], hashtextextended($2, hashtextextended($1, 0))) is null or cardinality($6::text[]) > 1
-      or f.status_key = hashtextextended(($6::text[])[1], hashtextextended($2, hashtextextended($1, 0))))
+  where (hashtextextended($2, hashtextextended($1, 0)) is null or f.app_key = hashtextextended($2, hashtextextended($1, 0)))
+    and ($3::text is null or f.version_key = hashtextextended($3, 0))
+    and ($4::text is null or f.flow_key = hashtextextended($4, 0))
+    and ($5::text is null or f.host_key = hashtextextended($5, 0))
+    and ($6::text[] is null or cardinality($6::text[]) > 1 or f.status_key = hashtextextended(($6::text[])[1], 0))
     and case when ($1::text is null or f.userid = $1)
         and ($2::text is null or f.appname = $2)
         and ($3::text is null or f.appversion = $3)

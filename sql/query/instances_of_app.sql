@@ -3,12 +3,12 @@ select
   f.flowinstanceid, f.shown_user, f.shown_app, f.shown_version, f.shown_flow, f.shown_host, f.shown_status, f.starttime, f.endtime,
   f.shown_time, f.shown_original, f.reruncount, f.shown_parent, f.shown_parent_flow, f.has_input
 from flowtrail.instances f
-where (num_nonnulls($3::text, $4::text, $5::text, $6::text[]) > 0 or f.app_key = hashtextextended($2, hashtextextended($1, 0)))
-  and ($3::text is null or f.version_key = hashtextextended($3, hashtextextended($2, hashtextextended($1, 0))))
-  and ($4::text is null or f.flow_key = hashtextextended($4, hashtextextended($2, hashtextextended($1, 0))))
-  and ($5::text is null or f.host_key = hashtextextended($5, hashtextextended($2, hashtextextended($1, 0))))
-  and ($6::text[] is null or f.status_key = hashtextextended(($6::text[])[1], hashtextextended($2, hashtextextended($1, 0))))
-  -- keys are hashes; in a case, and the key of the app only where it decides, or the planner would count the same thing twice
+where f.app_key = hashtextextended($2, hashtextextended($1, 0))
+  and ($3::text is null or f.version_key = hashtextextended($3, 0))
+  and ($4::text is null or f.flow_key = hashtextextended($4, 0))
+  and ($5::text is null or f.host_key = hashtextextended($5, 0))
+  and ($6::text[] is null or f.status_key = hashtextextended(($6::text[])[1], 0))
+  -- keys are hashes; in a case, or the planner would count each name twice
   and case when f.userid = $1
       and f.appname = $2
       and ($3::text is null or f.appversion = $3)

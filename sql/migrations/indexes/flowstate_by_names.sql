@@ -2,7 +2,7 @@
 create index concurrently flowtrail_flowstate_by_names
   on public.flowstate (
     hashtextextended(appname, hashtextextended(userid, 0)),
-    hashtextextended(appversion, hashtextextended(appname, hashtextextended(userid, 0))),
-    hashtextextended(flowname, hashtextextended(appname, hashtextextended(userid, 0))),
-    hashtextextended(hostid, hashtextextended(appname, hashtextextended(userid, 0)))
+    hashtextextended(appversion, 0),
+    hashtextextended(flowname, 0),
+    hashtextextended(hostid, 0)
   );
