@@ -34,7 +34,7 @@ use support::number;
 /// Rounds that are not counted: the first ones make the WAL's files.
 const WARM_UPS: usize = 2;
 /// Seconds for which acks are measured at half the rate.
-const HALF_RATE: &str = "15s";
+const AT_HALF_RATE: f64 = 10.0;
 
 fn main() -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -79,9 +79,10 @@ async fn measure(rig: &Rig) -> anyhow::Result<Results> {
     }
     say("time to the ack at half the rate");
     let rate = (flows.rates.median() / 2.0).round();
+    let (at, events) = (rate.to_string(), format!("{:.0}", rate * AT_HALF_RATE));
     let half = bench
         .service
-        .load(&["--rate", &rate.to_string(), "--duration", HALF_RATE])
+        .load(&["--prepare", "--rate", &at, "--events", &events])
         .await?;
     let half = Latency::of(&half)?;
     bench.service.clear().await?;
