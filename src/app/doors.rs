@@ -45,7 +45,8 @@ impl Doors {
     }
 
     /// Serves each router behind its door, REST always behind the main one; answers with the
-    /// address of gRPC. What engines post passes by them (`post`); whatever has no route at the main one is `rest`'s to answer.
+    /// address of gRPC. What engines post passes by them (`post`); whatever has no route at the main
+    /// one is `rest`'s to answer.
     pub(super) fn serve<P, F>(
         self,
         grpc: axum::Router,

@@ -2,10 +2,11 @@
 //!
 //! Every server says over one connection of its own ([`Line`]) which instances it stored, with
 //! NOTIFY and at most four times a second, and listens there to what all say, itself included. A
-//! server with watchers asks the others for that, again and again; one that is not asked says nothing,
-//! and its lanes do not collect what it could say. What is said is a hint only: whoever is told reads the rows. Where something may have been missed (the
-//! connection was lost, there was more than can be said, somebody was too slow) the word is
-//! [`Change::Resync`]: read everything again.
+//! server with watchers asks the others for that, again and again; one that is not asked says
+//! nothing, and its lanes do not collect what it could say. What is said is a hint only: whoever is
+//! told reads the rows. Where something may have been missed (the connection was lost, there was
+//! more than can be said, somebody was too slow) the word is [`Change::Resync`]: read everything
+//! again.
 //!
 //! Invariants: ingest is never waited for and never waits; memory is bounded, what is more becomes a
 //! resync; nothing here keeps the process alive.

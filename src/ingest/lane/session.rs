@@ -52,9 +52,10 @@ pub struct Backend {
 }
 
 impl Session {
-    /// Connects, makes sure that it is the right database with a schema we can work with, ends what is left of the session `before`, and prepares. A line that fell silent
-    /// leaves a transaction with its locks in the database, where nobody notices for hours; what it
-    /// holds is what is written next.
+    /// Connects, makes sure that it is the right database with a schema we can work with, ends what
+    /// is left of the session `before`, and prepares. A line that fell silent leaves a transaction
+    /// with its locks in the database, where nobody notices for hours; what it holds is what is
+    /// written next.
     ///
     /// # Errors
     /// What the database did instead.

@@ -2,7 +2,7 @@
 
 use flowtrail::{
     proto::{GetCatalogueRequest, GetLineageRequest},
-    query::History,
+    query::{Filter, History},
 };
 use tonic::Code;
 
@@ -143,5 +143,56 @@ async fn the_catalogue_names_what_there_are_instances_of() {
     assert_eq!(flows(Some("h1")).await, ["main", "side"]);
     assert_eq!(flows(Some("h9")).await, ["odd"]);
     assert_eq!(flows(Some("h7")).await, [""; 0]);
+    world.end().await;
+}
+
+#[tokio::test]
+async fn two_names_with_one_key_are_told_apart() {
+    const ONE: &str = "flow-one-abcM90Wob9tx-.k";
+    const OTHER: &str = "UgqL1qMS3qDcXPx9X.zg6x9A";
+    let world = World::with(&format!(
+        "insert into public.flowstate (flowinstanceid, userid, appname, appversion, flowname, hostid, starttime) values
+           ('a', 'acme', 'orders', '{ONE}', '{ONE}', '{ONE}', '2026-01-01'),
+           ('b', 'acme', 'orders', '{OTHER}', '{OTHER}', '{OTHER}', '2026-01-02')"
+    ))
+    .await;
+    let keys = format!("select hashtextextended('{ONE}', 0) = hashtextextended('{OTHER}', 0)");
+    let client = world.service.pool().get().await.unwrap();
+    let same: bool = client.query_one(&keys, &[]).await.unwrap().get(0);
+    assert!(same, "they have one key");
+    let history = History::new(world.service.pool().clone());
+    for (name, expected) in [(ONE, "a"), (OTHER, "b")] {
+        for app in [Some("orders"), None] {
+            let named = || Some(name.to_owned());
+            let of_app = Filter {
+                user: app.map(|_| "acme".into()),
+                app: app.map(Into::into),
+                ..Filter::default()
+            };
+            for filter in [
+                Filter {
+                    version: named(),
+                    ..of_app.clone()
+                },
+                Filter {
+                    flow: named(),
+                    ..of_app.clone()
+                },
+                Filter {
+                    host: named(),
+                    ..of_app.clone()
+                },
+            ] {
+                let page = history.instances(&filter, None, 10).await.unwrap();
+                let (at, count) = history.instances_at(&filter, 0, 10).await.unwrap();
+                for instances in [page.instances, at] {
+                    let ids: Vec<_> = instances.into_iter().map(|i| i.id).collect();
+                    assert_eq!(ids, [expected], "{filter:?}");
+                }
+                assert_eq!(count, 1, "{filter:?}");
+            }
+        }
+    }
+    drop(client);
     world.end().await;
 }
