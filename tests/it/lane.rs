@@ -128,6 +128,19 @@ async fn a_row_that_is_refused_at_the_commit_is_found_and_its_neighbours_are_sto
     service.stop().await.unwrap();
 }
 
+/// Waits until somebody waits for a lock of this kind.
+async fn waits(client: &Client, kind: &str) {
+    let held = format!(
+        "select exists (select from pg_locks l join pg_stat_activity a using (pid)
+         where l.locktype = '{kind}' and not l.granted and a.datname = current_database())"
+    );
+    support::eventually(kind, async || {
+        let row = client.query_one(&held, &[]).await;
+        row.unwrap().get::<_, bool>(0)
+    })
+    .await;
+}
+
 #[tokio::test]
 async fn an_end_and_its_start_find_each_other_when_two_servers_write_them_at_once() {
     let database = support::database().await;
@@ -146,20 +159,6 @@ async fn an_end_and_its_start_find_each_other_when_two_servers_write_them_at_onc
         )
         .await
         .unwrap();
-    let waits = async |kind: &str| {
-        let held = format!(
-            "select exists (select from pg_locks l join pg_stat_activity a using (pid)
-             where l.locktype = '{kind}' and not l.granted and a.datname = current_database())"
-        );
-        support::eventually(kind, async || {
-            client
-                .query_one(&held, &[])
-                .await
-                .unwrap()
-                .get::<_, bool>(0)
-        })
-        .await;
-    };
     let one = support::serve(&database.url, &[]).await;
     let (mut ends, _) = Stream::greet(one.local_addr(), hello("orders")).await;
     ends.chunk([Kind::Ended(FlowEnded {
@@ -170,7 +169,7 @@ async fn an_end_and_its_start_find_each_other_when_two_servers_write_them_at_onc
         ..FlowEnded::default()
     })])
     .await;
-    waits("advisory").await;
+    waits(&client, "advisory").await;
 
     let other = support::serve(&database.url, &[]).await;
     let there = Hello {
@@ -186,7 +185,7 @@ async fn an_end_and_its_start_find_each_other_when_two_servers_write_them_at_onc
             ..FlowStarted::default()
         })])
         .await;
-    waits("transactionid").await;
+    waits(&client, "transactionid").await;
     client
         .batch_execute("select pg_advisory_unlock(1)")
         .await
@@ -204,6 +203,54 @@ async fn an_end_and_its_start_find_each_other_when_two_servers_write_them_at_onc
     assert_eq!(
         (row.get(0), row.get(1), row.get(2), row.get(3)),
         ("desk-2", Some("Completed"), Some("2000.000"), Some(0))
+    );
+    one.stop().await.unwrap();
+    other.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn an_end_and_an_earlier_attempt_find_each_other_when_two_servers_write_them_at_once() {
+    let database = support::database().await;
+    let client = database.client().await;
+    let one = support::serve(&database.url, &[]).await;
+    let (mut starts, _) = Stream::greet(one.local_addr(), hello("orders")).await;
+    starts.chunk([support::start("i", 1_000)]).await;
+    assert_eq!(starts.ack().await.recorded, 1);
+    // holds whoever has just set attempts apart
+    client
+        .batch_execute(
+            "create function public.hold() returns trigger language plpgsql as $$
+            begin
+              perform pg_advisory_xact_lock_shared(1);
+              return null;
+            end $$;
+            create trigger hold after insert on flowtrail.attempts
+              for each statement execute function public.hold();
+            select pg_advisory_lock(1)",
+        )
+        .await
+        .unwrap();
+    starts.chunk([support::start("i", 500)]).await;
+    waits(&client, "advisory").await;
+    let other = support::serve(&database.url, &[]).await;
+    let (mut ends, _) = Stream::greet(other.local_addr(), hello("orders")).await;
+    ends.chunk([support::end("i", Some(1_000), 1_002)]).await;
+    waits(&client, "transactionid").await;
+    client
+        .batch_execute("select pg_advisory_unlock(1)")
+        .await
+        .unwrap();
+    assert_eq!(starts.finish().await.recorded, 1);
+    assert_eq!(ends.finish().await.recorded, 1);
+    // the latest attempt is shown, and is ended also where attempts are kept apart
+    let ended = "select f.starttime::text, f.executiontime, a.ended
+        from public.flowstate f
+        join flowtrail.attempts a using (flowinstanceid)
+        where a.attempt = f.starttime";
+    let row = client.query_one(ended, &[]).await.unwrap();
+    assert_eq!(
+        (row.get(0), row.get(1), row.get(2)),
+        ("1970-01-01 00:16:40", Some("2000.000"), true)
     );
     one.stop().await.unwrap();
     other.stop().await.unwrap();

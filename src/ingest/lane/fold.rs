@@ -9,7 +9,7 @@ use std::{collections::HashMap, ops::Range};
 use bytes::Bytes;
 use foldhash::fast::RandomState;
 
-use super::batch::Batch;
+use super::{batch::Batch, ends::LoneEnd};
 use crate::{
     ingest::{queue::Rows, row::Kind},
     pg::binary,
@@ -24,9 +24,11 @@ const TAIL_BYTES: usize = 24;
 
 /// What became of the starts and ends among some rows.
 #[derive(Debug, Default)]
-pub struct Folded {
+pub struct Folded<'a> {
     /// Rows of `flowstate`, in pieces one behind the other.
     pub rows: Vec<Bytes>,
+    /// Ends of a start that is none of the batch.
+    pub ends: Vec<LoneEnd<'a>>,
     /// Numbers, among all starts and ends, of those that have to be staged.
     pub rest: Vec<usize>,
 }
@@ -62,7 +64,7 @@ struct Instance<'a> {
 
 impl Batch {
     /// Folds the starts and ends of a [`Batch::flow_range`].
-    pub fn fold(&self, range: Range<usize>) -> Folded {
+    pub fn fold(&self, range: Range<usize>) -> Folded<'_> {
         let mut known: HashMap<&[u8], usize, RandomState> = HashMap::default();
         let mut instances: Vec<Instance<'_>> = Vec::new();
         // by number: the instance, none for a row that cannot be read
@@ -94,9 +96,16 @@ impl Batch {
                 begin = *end;
             }
         }
-        let rest = range.zip(of);
-        let rest = rest.filter(|(_, of)| !of.is_some_and(|at| ends[at].is_some()));
-        folded.rest = rest.map(|(number, _)| number).collect();
+        for (number, of) in range.zip(of) {
+            match of {
+                Some(at) if ends[at].is_some() => {}
+                Some(at) => match instances[at].lone_end(number) {
+                    Some(end) => folded.ends.push(end),
+                    None => folded.rest.push(number),
+                },
+                None => folded.rest.push(number),
+            }
+        }
         folded
     }
 }
@@ -129,6 +138,28 @@ impl<'a> Instance<'a> {
         // reruncount: none so far
         binary::bytes(tails, Some(&0_i32.to_be_bytes()));
         true
+    }
+
+    /// Its end, the row numbered `number`, if there is nothing else and it says when both were.
+    fn lone_end(&self, number: usize) -> Option<LoneEnd<'a>> {
+        let end = self.end.as_ref()?;
+        if self.start.is_some() || self.more {
+            return None;
+        }
+        let (instance, mut values) = (str::from_utf8(end.instance).ok()?, [None; 10]);
+        end.took()?;
+        let mut places = values.iter_mut();
+        for part in [end.head, end.ending, end.output] {
+            let mut columns = Columns(part);
+            while let Some(value) = columns.value() {
+                *places.next()? = value;
+            }
+        }
+        Some(LoneEnd {
+            number,
+            instance,
+            values,
+        })
     }
 
     /// Adds its row, which ends with `tail`.

@@ -27,6 +27,7 @@ pub mod batch;
 mod bisect;
 mod copy;
 mod detour;
+mod ends;
 mod failure;
 pub mod fold;
 mod line;

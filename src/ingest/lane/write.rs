@@ -13,7 +13,9 @@ use tokio_postgres::{Row, types::Type};
 use super::{
     batch::{Batch, Fate},
     copy::Copying,
+    ends::{self, Left},
     failure::Failure,
+    fold::Folded,
     session::Session,
 };
 
@@ -96,19 +98,16 @@ pub async fn write(
         }
     }
     let staged = if optimistic && way == Way::Optimistic && !flows.is_empty() {
-        let folded = batch.fold(flows);
-        if !folded.rows.is_empty() {
-            let mut copying = Copying::follow(last, client, &session.flows_copy).await?;
-            copying.send(folded.rows.into_iter()).await?;
-            last = Some(copying);
-        }
-        folded.rest
+        fold_in(session, &mut last, batch.fold(flows)).await?
     } else {
-        flows.collect()
+        Left {
+            numbers: flows.collect(),
+            ..Left::default()
+        }
     };
-    let reruns = batch.reruns() && !staged.is_empty();
-    if !staged.is_empty() {
-        stage_flows(session, batch, last.take(), &staged, &marks, &mut written).await?;
+    let reruns = batch.reruns() && !staged.numbers.is_empty();
+    if !staged.numbers.is_empty() {
+        stage_flows(session, batch, last.take(), staged, &marks, &mut written).await?;
     }
     if reruns || !marks.awaited.is_empty() {
         Copying::finish(last.take()).await?;
@@ -194,17 +193,54 @@ async fn stage_steps(
     Ok(())
 }
 
+/// Writes what was folded behind the `last` COPY; answers with what has to be staged.
+async fn fold_in(
+    session: &Session,
+    last: &mut Option<Copying>,
+    folded: Folded<'_>,
+) -> Result<Left, Failure> {
+    let Folded { rows, ends, rest } = folded;
+    let mut left = Left::default();
+    if !rows.is_empty() || !ends.is_empty() {
+        let opening = async {
+            if rows.is_empty() {
+                return Ok(None);
+            }
+            let copying = Copying::begin(&session.client, &session.flows_copy);
+            copying.await.map(Some)
+        };
+        let (finished, merged, opened) = join!(
+            Copying::finish(last.take()),
+            ends::merge(session, &ends),
+            opening
+        );
+        finished?;
+        left = merged?;
+        *last = opened?;
+        if let Some(copying) = last {
+            copying.send(rows.into_iter()).await?;
+        }
+    }
+    left.numbers.extend(rest);
+    left.numbers.sort_unstable();
+    Ok(left)
+}
+
 /// Ends the COPY `before`, stages these starts and ends and merges them.
 async fn stage_flows(
     session: &Session,
     batch: &Batch,
     before: Option<Copying>,
-    numbers: &[usize],
+    staged: Left,
     marks: &Marks,
     written: &mut Written,
 ) -> Result<(), Failure> {
     let client = &session.client;
-    let slices = batch.flow_slices(numbers).into_iter();
+    let Left {
+        numbers,
+        mut orphans,
+    } = staged;
+    let slices = batch.flow_slices(&numbers).into_iter();
     let copying = session.flows_stage.fill(client, before, slices).await?;
     let unknown = async {
         if !batch.complete_only() {
@@ -238,7 +274,6 @@ async fn stage_flows(
     for row in unknown {
         fates[position(row.get("ord"))] = Fate::Skipped;
     }
-    let mut orphans = Vec::new();
     for row in &merged {
         let ords: [Option<i32>; 2] = [row.get("started"), row.get("ended")];
         for ord in ords.into_iter().flatten() {

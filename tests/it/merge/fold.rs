@@ -20,17 +20,17 @@ impl Writer {
     async fn start() -> Self {
         let database = support::database().await;
         let client = database.client().await;
-        // counts the rows that are copied straight into the table
+        // counts the rows that are copied straight into the table or completed there
         let count = "create sequence public.copied minvalue 0 start 0;
             select nextval('public.copied');
             create function public.count_copied() returns trigger language plpgsql as $$
             begin
-              if current_query() like '%ingest/flows_copy%' then
+              if current_query() ~ 'ingest/(flows_copy|ends_merge)' then
                 perform nextval('public.copied');
               end if;
-              return new;
+              return null;
             end $$;
-            create trigger count_copied before insert on public.flowstate
+            create trigger count_copied after insert or update on public.flowstate
               for each row execute function public.count_copied()";
         client.batch_execute(count).await.unwrap();
         let service = support::serve(&database.url, &["--lanes", "1"]).await;
@@ -184,6 +184,39 @@ async fn what_is_told_of_a_copied_instance_later_is_merged() {
     }
     assert_eq!(copied.rows().await, staged.rows().await);
     copied.stop().await;
+    staged.stop().await;
+}
+
+/// Ends of instances that began in batches before.
+#[tokio::test]
+async fn ends_that_come_later_give_the_same_row_alone_and_staged() {
+    let mut alone = Writer::start().await;
+    let mut staged = Writer::start().await;
+    let starts = || ["open", "earlier", "later", "other start"].map(|id| start(id, 1_000));
+    let before = [
+        end("earlier", Some(1_000), 1_009),
+        end("later", Some(1_000), 1_002),
+    ];
+    let ends = || {
+        [
+            end("open", Some(1_000), 1_005),
+            end("earlier", Some(1_000), 1_005),
+            end("later", Some(1_000), 1_005),
+            end("other start", Some(1_001), 1_005),
+            end("unknown", Some(1_000), 1_005),
+        ]
+    };
+    // the one that waits for its end, and the one that an end makes
+    for (writer, resent, expected) in [(&mut alone, false, 2), (&mut staged, true, 0)] {
+        writer.write(resent, starts()).await;
+        writer.write(true, before.clone()).await;
+        let earlier = writer.copied().await;
+        let ack = writer.write(resent, ends()).await;
+        assert_eq!((ack.recorded, ack.superseded), (4, 1), "{ack:?}");
+        assert_eq!(writer.copied().await - earlier, expected);
+    }
+    assert_eq!(alone.rows().await, staged.rows().await);
+    alone.stop().await;
     staged.stop().await;
 }
 

@@ -79,8 +79,10 @@ fn batch(rows: &[Vec<u8>]) -> Batch {
     batch
 }
 
-fn fold(rows: &[Vec<u8>]) -> (Vec<String>, Vec<usize>) {
-    let folded = batch(rows).fold(0..rows.len());
+/// The rows that are copied, the ends of starts elsewhere, and what is staged.
+fn fold(rows: &[Vec<u8>]) -> (Vec<String>, Vec<usize>, Vec<usize>) {
+    let batch = batch(rows);
+    let folded = batch.fold(0..rows.len());
     let pieces: Vec<u8> = folded
         .rows
         .iter()
@@ -106,7 +108,8 @@ fn fold(rows: &[Vec<u8>]) -> (Vec<String>, Vec<usize>) {
         found.push(values.join("|"));
         rest = columns.0;
     }
-    (found, folded.rest)
+    let ends = folded.ends.iter().map(|end| end.number).collect();
+    (found, ends, folded.rest)
 }
 
 fn time_zero() -> i64 {
@@ -123,7 +126,10 @@ fn a_start_and_its_end_are_one_row() {
     let i =
         "i|acme|orders|1|order|vm|0|41007|Completed|-|-|-||{\"in\":1}|{\"out\":2}|41.007|\0\0\0\0";
     let j = "j|acme|orders|1|order|vm|0|1|Created|-|-|-||{\"in\":1}|-|-|\0\0\0\0";
-    assert_eq!(fold(&rows), (vec![i.to_owned(), j.to_owned()], vec![]));
+    assert_eq!(
+        fold(&rows),
+        (vec![i.to_owned(), j.to_owned()], vec![], vec![])
+    );
     assert_eq!(fold(&[rows[2].clone(), rows[0].clone()]).0, [i]);
 }
 
@@ -131,10 +137,11 @@ fn a_start_and_its_end_are_one_row() {
 fn what_is_not_as_simple_is_left_to_the_stage() {
     let check = |rows: &[Vec<u8>]| {
         let all: Vec<_> = (0..rows.len()).collect();
-        assert_eq!(fold(rows), (vec![], all));
+        assert_eq!(fold(rows), (vec![], vec![], all));
     };
     let one = start("i", "Created", "");
-    check(&[end("i", Kind::End, Some(0))]);
+    check(&[end("i", Kind::End, None)]);
+    check(&[end("i", Kind::CompleteOnly, Some(0))]);
     check(&[start("i", "Started", "")]);
     check(&[start("i", "Created", "o")]);
     check(&[one.clone(), one.clone()]);
@@ -142,8 +149,39 @@ fn what_is_not_as_simple_is_left_to_the_stage() {
     check(&[one.clone(), end("i", Kind::End, None)]);
     check(&[one.clone(), end("i", Kind::CompleteOnly, Some(0))]);
     let ended = end("i", Kind::End, Some(0));
+    check(&[ended.clone(), ended.clone()]);
     check(&[one.clone(), ended.clone(), ended]);
     check(&[vec![0, 16, 0]]);
+}
+
+#[test]
+fn an_end_whose_start_is_elsewhere_has_its_values_as_they_were_encoded() {
+    let rows = [
+        end("i", Kind::End, Some(0)),
+        start("j", "Created", ""),
+        end("k", Kind::End, Some(7)),
+    ];
+    assert_eq!(fold(&rows).1, [0, 2]);
+    let batch = batch(&rows);
+    let end = &batch.fold(1..3).ends[0];
+    assert_eq!((end.number, end.instance), (2, "k"));
+    let time = |micros| time(micros).since_2000().to_be_bytes();
+    let values = end.values.map(|value| value.expect("it says so"));
+    assert_eq!(
+        values,
+        [
+            &b"k"[..],
+            b"acme",
+            b"orders",
+            b"1",
+            b"other",
+            b"vm",
+            &time(7),
+            &time(41_007),
+            b"Completed",
+            b"{\"out\":2}"
+        ]
+    );
 }
 
 #[test]
