@@ -33,22 +33,20 @@ pub(crate) struct Side {
     ratios: Option<Rounds>,
 }
 
-/// Times to the ack, in ms.
+/// Times to the ack, in ms, of several runs.
+#[derive(Default)]
 pub(crate) struct Latency {
-    rate: f64,
-    p50: f64,
-    p99: f64,
-    most: f64,
+    rates: Rounds,
+    p50: Rounds,
+    p99: Rounds,
 }
 
 impl Latency {
-    pub(crate) fn of(report: &Report) -> anyhow::Result<Self> {
-        Ok(Self {
-            rate: report.figure("events_per_second")?,
-            p50: report.figure("ack_p50_ms")?,
-            p99: report.figure("ack_p99_ms")?,
-            most: report.figure("ack_max_ms")?,
-        })
+    pub(crate) fn add(&mut self, report: &Report) -> anyhow::Result<()> {
+        self.rates.add(report.figure("events_per_second")?);
+        self.p50.add(report.figure("ack_p50_ms")?);
+        self.p99.add(report.figure("ack_p99_ms")?);
+        Ok(())
     }
 }
 
@@ -104,15 +102,14 @@ impl Results {
             self.steps_cpu.show(2),
             self.memory.spread()[2]
         )?;
-        let Latency {
-            rate,
-            p50,
-            p99,
-            most,
-        } = &self.half;
+        let Latency { rates, p50, p99 } = &self.half;
         writeln!(
             text,
-            "## Time to the ack\n\nAt half the rate of whole flows, {rate:.0} events/s: {p50:.1} ms in the median, {p99:.1} ms at p99, {most:.0} ms at most.\n",
+            "## Time to the ack\n\nAt half the rate of whole flows, {:.0} events/s, in ms, medians of {} runs (least to most): {} at p50, {} at p99.\n",
+            rates.median(),
+            rates.0.len(),
+            p50.show(1),
+            p99.show(1),
         )?;
         text.push_str(
             "## Beside a large table\n\n| | events/s | of empty tables |\n| --- | ---: | ---: |\n",

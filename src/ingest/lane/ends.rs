@@ -1,7 +1,10 @@
 //! Ends that come in a later batch than their start, which nearly always waits for them: one
 //! statement, which spares the transaction its staging table.
 
-use std::{collections::HashMap, error::Error as StdError};
+use std::{
+    collections::{HashMap, HashSet},
+    error::Error as StdError,
+};
 
 use bytes::{BufMut as _, BytesMut};
 use futures_util::join;
@@ -10,7 +13,10 @@ use tokio_postgres::{
     types::{IsNull, ToSql, Type, to_sql_checked},
 };
 
-use super::{session::Session, write::texts};
+use super::session::Session;
+
+/// Bytes of values that go along as parameters, which both sides hold in memory at once.
+const MOST_BYTES: usize = 4 << 20;
 
 /// An end of an instance of which its batch says nothing else.
 #[derive(Debug)]
@@ -42,8 +48,11 @@ struct Encoded<'a>(Option<&'a [u8]>);
 /// # Errors
 /// What the database said instead.
 pub async fn merge(session: &Session, ends: &[LoneEnd<'_>]) -> Result<Left, Error> {
+    let mut left = Left::default();
+    let (ends, large) = that_fit(ends);
+    left.numbers.extend(large.iter().map(|end| end.number));
     if ends.is_empty() {
-        return Ok(Left::default());
+        return Ok(left);
     }
     let instances: Vec<_> = ends.iter().map(|end| end.instance).collect();
     let column = |at: usize| -> Vec<_> { ends.iter().map(|end| Encoded(end.values[at])).collect() };
@@ -57,15 +66,15 @@ pub async fn merge(session: &Session, ends: &[LoneEnd<'_>]) -> Result<Left, Erro
         session.client.query(&session.ends_merge, &columns),
         session.client.query(&session.ends_shadowed, &instances),
     );
-    let (merged, shadowed) = (merged?, texts(&shadowed?));
+    let (merged, shadowed) = (merged?, shadowed?);
+    let shadowed: HashSet<&str> = shadowed.iter().map(|row| row.get(0)).collect();
     let inserted: HashMap<&str, bool> = merged
         .iter()
         .map(|row| (row.get("flowinstanceid"), row.get("inserted")))
         .collect();
-    let mut left = Left::default();
     for end in ends {
         let inserted = inserted.get(end.instance);
-        if inserted != Some(&false) || shadowed.iter().any(|other| other == end.instance) {
+        if inserted != Some(&false) || shadowed.contains(end.instance) {
             left.numbers.push(end.number);
         }
         if inserted == Some(&true) {
@@ -73,6 +82,17 @@ pub async fn merge(session: &Session, ends: &[LoneEnd<'_>]) -> Result<Left, Erro
         }
     }
     Ok(left)
+}
+
+/// The ends that may go along, and the others.
+fn that_fit<'a>(ends: &'a [LoneEnd<'a>]) -> (Vec<&'a LoneEnd<'a>>, Vec<&'a LoneEnd<'a>>) {
+    let mut left = MOST_BYTES;
+    ends.iter().partition(|end| {
+        let bytes = end.values.iter().flatten().map(|value| value.len()).sum();
+        let rest = left.checked_sub(bytes);
+        left = rest.unwrap_or(left);
+        rest.is_some()
+    })
 }
 
 impl ToSql for Encoded<'_> {
@@ -93,4 +113,28 @@ impl ToSql for Encoded<'_> {
     }
 
     to_sql_checked!();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn large_outputs_are_staged() {
+        let large = vec![0; MOST_BYTES / 2 + 1];
+        let end = |number, output| {
+            let mut values = [None; 10];
+            values[9] = Some(output);
+            LoneEnd {
+                number,
+                instance: "i",
+                values,
+            }
+        };
+        let ends = [end(0, b"{}"), end(1, &large), end(2, &large), end(3, b"{}")];
+        let (fit, others) = that_fit(&ends);
+        let numbers =
+            |ends: Vec<&LoneEnd<'_>>| -> Vec<_> { ends.iter().map(|end| end.number).collect() };
+        assert_eq!((numbers(fit), numbers(others)), (vec![0, 1, 3], vec![2]));
+    }
 }
