@@ -118,9 +118,13 @@ fn shows_end(row: &Flow, end: &End) -> bool {
     its && row.ended_at == Some(end.ended_at) && row.status.as_deref() == Some(end.status)
 }
 
-/// Whether a greater end of the same attempt shows.
+/// Whether a greater end of the same attempt shows. An end that names its attempt leaves a row of it
+/// all the same.
 fn outranked(rows: &Rows, instance: &Instance, what: &What) -> bool {
     let What::End(end) = what else { return false };
+    if end.at.is_some() && !flows(rows).any(|row| row.at == end.at) {
+        return false;
+    }
     let mut others = instance.events.iter().filter_map(|what| match what {
         What::End(other) => Some(other),
         _ => None,
