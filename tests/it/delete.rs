@@ -190,20 +190,7 @@ async fn a_writer_that_had_not_seen_the_deletion_brings_nothing_back() {
     let one = support::serve(&database.url, &[]).await;
     let other = support::serve(&database.url, &["--lanes", "1"]).await;
     record(&one, [start("i", 1_000), start("original", 900)]).await;
-    // holds whoever has just written steps and not committed yet
-    client
-        .batch_execute(
-            "create function public.hold() returns trigger language plpgsql as $$
-            begin
-              perform pg_advisory_xact_lock_shared(1);
-              return null;
-            end $$;
-            create trigger hold after insert on public.steps
-              for each statement execute function public.hold();
-            select pg_advisory_lock(1)",
-        )
-        .await
-        .unwrap();
+    support::hold(&client, "public.steps").await;
     let (mut slow, _) = Stream::greet(other.local_addr(), hello("orders")).await;
     slow.chunk([
         step("i", 0),
@@ -222,8 +209,7 @@ async fn a_writer_that_had_not_seen_the_deletion_brings_nothing_back() {
     assert_eq!(delete(&one, "/v1/instances/i", &[]).await.0, 200);
     // meanwhile it is run again
     assert_eq!(record(&one, [start("i", LATER)]).await.recorded, 1);
-    let release = "select pg_advisory_unlock(1)";
-    client.batch_execute(release).await.unwrap();
+    support::release(&client).await;
     assert_eq!(slow.finish().await.recorded, 4, "it did not see");
 
     eventually("only the new attempt is left", async || {

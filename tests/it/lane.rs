@@ -145,20 +145,7 @@ async fn waits(client: &Client, kind: &str) {
 async fn an_end_and_its_start_find_each_other_when_two_servers_write_them_at_once() {
     let database = support::database().await;
     let client = database.client().await;
-    // holds whoever has just inserted into flowstate and not committed yet
-    client
-        .batch_execute(
-            "create function public.hold() returns trigger language plpgsql as $$
-            begin
-              perform pg_advisory_xact_lock_shared(1);
-              return null;
-            end $$;
-            create trigger hold after insert on public.flowstate
-              for each statement execute function public.hold();
-            select pg_advisory_lock(1)",
-        )
-        .await
-        .unwrap();
+    support::hold(&client, "public.flowstate").await;
     let one = support::serve(&database.url, &[]).await;
     let (mut ends, _) = Stream::greet(one.local_addr(), hello("orders")).await;
     ends.chunk([Kind::Ended(FlowEnded {
@@ -186,10 +173,7 @@ async fn an_end_and_its_start_find_each_other_when_two_servers_write_them_at_onc
         })])
         .await;
     waits(&client, "transactionid").await;
-    client
-        .batch_execute("select pg_advisory_unlock(1)")
-        .await
-        .unwrap();
+    support::release(&client).await;
 
     assert_eq!(ends.finish().await.recorded, 1);
     assert_eq!(starts.finish().await.recorded, 1);
@@ -216,30 +200,14 @@ async fn an_end_and_an_earlier_attempt_find_each_other_when_two_servers_write_th
     let (mut starts, _) = Stream::greet(one.local_addr(), hello("orders")).await;
     starts.chunk([support::start("i", 1_000)]).await;
     assert_eq!(starts.ack().await.recorded, 1);
-    // holds whoever has just set attempts apart
-    client
-        .batch_execute(
-            "create function public.hold() returns trigger language plpgsql as $$
-            begin
-              perform pg_advisory_xact_lock_shared(1);
-              return null;
-            end $$;
-            create trigger hold after insert on flowtrail.attempts
-              for each statement execute function public.hold();
-            select pg_advisory_lock(1)",
-        )
-        .await
-        .unwrap();
+    support::hold(&client, "flowtrail.attempts").await;
     starts.chunk([support::start("i", 500)]).await;
     waits(&client, "advisory").await;
     let other = support::serve(&database.url, &[]).await;
     let (mut ends, _) = Stream::greet(other.local_addr(), hello("orders")).await;
     ends.chunk([support::end("i", Some(1_000), 1_002)]).await;
     waits(&client, "transactionid").await;
-    client
-        .batch_execute("select pg_advisory_unlock(1)")
-        .await
-        .unwrap();
+    support::release(&client).await;
     assert_eq!(starts.finish().await.recorded, 1);
     assert_eq!(ends.finish().await.recorded, 1);
     // the latest attempt is shown, and is ended also where attempts are kept apart

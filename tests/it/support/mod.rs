@@ -29,5 +29,5 @@ pub(crate) use rest::{Answer, Rest};
 pub(crate) use run::Run;
 pub(crate) use service::{Program, free_address, http, metric, serve};
 pub(crate) use stream::{Stream, end, events, hello, start, step, time};
-pub(crate) use wait::eventually;
+pub(crate) use wait::{eventually, hold, release};
 pub(crate) use watchdog::Watchdog;
