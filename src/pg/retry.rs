@@ -85,8 +85,9 @@ pub fn verdict_of(sqlstate: Option<&str>) -> Retry {
     })
 }
 
-/// What to do after `error`: the SQLSTATE decides; without one a broken connection is tried again
-/// and what the driver could not encode or decode is not.
+/// What to do after `error`: the SQLSTATE decides; without one a broken connection, or one whose
+/// answers are not to its questions, is tried again, and what the driver could not encode or decode
+/// is not.
 #[must_use]
 pub fn verdict(error: &tokio_postgres::Error) -> Retry {
     if let Some(code) = error.code() {
@@ -95,12 +96,11 @@ pub fn verdict(error: &tokio_postgres::Error) -> Retry {
     if let Some(ours) = Error::carried_by(error) {
         return ours.retry();
     }
-    let broken = error.is_closed()
-        || error
-            .source()
-            .and_then(|cause| cause.downcast_ref::<std::io::Error>())
-            // The driver's name for a value that does not fit the protocol.
-            .is_some_and(|cause| cause.kind() != std::io::ErrorKind::InvalidInput);
+    let broken = error.source().is_none_or(|cause| {
+        let cause = cause.downcast_ref::<std::io::Error>();
+        // The driver's name for a value that does not fit the protocol.
+        cause.is_some_and(|cause| cause.kind() != std::io::ErrorKind::InvalidInput)
+    });
     if broken {
         verdict_of(None)
     } else {

@@ -1,11 +1,11 @@
 //! The rules of the source tree that no compiler checks: who imports whom, where a protocol's crate
 //! may be named, how long a file is, that every SQL file is used.
 
-use std::{
-    fmt::Write,
-    fs,
-    path::{Path, PathBuf},
-};
+mod source;
+
+use std::{fmt::Write, fs};
+
+use source::{Source, files, root, sources};
 
 /// A slice and the slices it may import; itself always. Who is not here sees everything, and may be
 /// seen only by `lib`, `main` and [`WIRING`].
@@ -113,64 +113,6 @@ const CRATES: &[(&str, &[&str])] = &[
 ];
 
 const MOST_LINES: usize = 400;
-
-/// A source file: its path under `src/` and its text.
-struct Source {
-    path: String,
-    text: String,
-}
-
-impl Source {
-    /// The slice it is part of: the first part of its path.
-    fn slice(&self) -> &str {
-        let first = self.path.split('/').next().unwrap_or_default();
-        first.trim_end_matches(".rs")
-    }
-
-    /// Numbered lines of code, comments and doc comments left out.
-    fn code(&self) -> impl Iterator<Item = (usize, &str)> {
-        (1..)
-            .zip(self.text.lines())
-            .map(|(line, text)| (line, text.split("//").next().unwrap_or_default()))
-    }
-}
-
-fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-}
-
-fn files(folder: &Path, extension: &str) -> Vec<PathBuf> {
-    let Ok(entries) = fs::read_dir(folder) else {
-        return Vec::new();
-    };
-    let mut found = Vec::new();
-    for entry in entries {
-        let path = entry.expect("a directory entry").path();
-        if path.is_dir() {
-            found.extend(files(&path, extension));
-        } else if path.extension().is_some_and(|e| e == extension) {
-            found.push(path);
-        }
-    }
-    found.sort();
-    found
-}
-
-fn sources() -> Vec<Source> {
-    let folder = root().join("src");
-    files(&folder, "rs")
-        .into_iter()
-        .map(|path| Source {
-            text: fs::read_to_string(&path).expect("a source file"),
-            path: path
-                .strip_prefix(&folder)
-                .expect("under src")
-                .to_str()
-                .expect("a plain name")
-                .to_owned(),
-        })
-        .collect()
-}
 
 /// Fails with one line for every breach.
 fn no_breach(breaches: &[String], rule: &str) {

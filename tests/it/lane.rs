@@ -225,6 +225,53 @@ async fn an_end_and_an_earlier_attempt_find_each_other_when_two_servers_write_th
 }
 
 #[tokio::test]
+async fn a_session_in_which_a_copy_was_begun_in_vain_is_replaced() {
+    let database = support::database().await;
+    let client = database.client().await;
+    let lane = async || {
+        let pid = "select pid from pg_stat_activity
+            where datname = current_database() and application_name like '%lane%'";
+        let row = client.query_one(pid, &[]).await.unwrap();
+        row.get::<_, i32>(0)
+    };
+    let (proxy, url) = database.line().await;
+    let service = support::serve(&url, &["--lanes", "1"]).await;
+    let (mut stream, _) = Stream::greet(service.local_addr(), hello("orders")).await;
+    stream.chunk([step("i", 1)]).await;
+    assert_eq!(stream.ack().await.recorded, 1);
+    let first = lane().await;
+    // so that there is time to take an answer too many for that to the next question
+    proxy.slow(4, Duration::from_millis(1));
+    // with the duplicate, the COPY of `flowstate` behind it fails
+    stream
+        .chunk([step("i", 1), support::start("j", 1_000)])
+        .await;
+    let ack = stream.ack().await;
+    assert_eq!((ack.recorded, ack.superseded), (1, 1), "{ack:?}");
+    let second = lane().await;
+    assert_ne!(first, second, "its answers do not belong to its questions");
+    // a hundred batches are staged, the next is copied
+    for number in 2..102 {
+        stream.chunk([step("i", number)]).await;
+        assert_eq!(stream.ack().await.recorded, 1);
+    }
+    stream.chunk([step("i", 1)]).await;
+    assert_eq!(stream.ack().await.superseded, 1);
+    assert_eq!(
+        lane().await,
+        second,
+        "nothing is begun behind its only COPY"
+    );
+    let (_, metrics) = support::http(service.local_addr(), "/metrics")
+        .await
+        .unwrap();
+    let failures = "flowtrail_ingest_write_failures_total{";
+    assert!(!metrics.contains(failures), "{metrics}");
+    drop(stream);
+    service.stop().await.unwrap();
+}
+
+#[tokio::test]
 async fn a_table_that_warns_of_each_copy_costs_one_batch_a_second_try() {
     let database = support::database().await;
     let client = database.client().await;

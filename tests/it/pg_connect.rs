@@ -12,10 +12,12 @@ use std::{
 
 use flowtrail::{
     config::Database,
-    pg::{Connector, Error, Retry},
+    pg::{self, Connector, Error, Retry},
 };
 use server::{PASSWORD, Servers};
 use tokio_postgres::{AsyncMessage, Client};
+
+use crate::support;
 
 fn settings() -> Database {
     Database {
@@ -258,4 +260,21 @@ async fn a_socket_needs_no_url() {
         text(&client, "select current_user::text").await,
         "flowtrail"
     );
+}
+
+#[tokio::test]
+async fn answers_that_are_not_to_their_questions_refuse_nothing() {
+    let database = support::database().await;
+    let client = database.client().await;
+    let copy = client.prepare("copy public.steps from stdin").await;
+    let copy = copy.unwrap();
+    client.batch_execute("begin").await.unwrap();
+    client.batch_execute("no statement").await.unwrap_err();
+    // the driver ends a COPY that cannot begin a second time
+    let copying = client.copy_in::<_, bytes::Bytes>(&copy).await;
+    copying.err().expect("the transaction has failed");
+    let error = client.query_one(&copy, &[]).await.unwrap_err();
+    assert_eq!(error.to_string(), "unexpected message from server");
+    assert_eq!(pg::verdict(&error), Retry::Backoff);
+    assert!(pg::is_stale(&error), "a pool keeps no such connection");
 }

@@ -4,7 +4,8 @@ mod limits;
 
 use std::{
     convert::Infallible,
-    net::SocketAddr,
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+    sync::atomic::{AtomicU16, Ordering},
     time::{Duration, Instant},
 };
 
@@ -38,6 +39,13 @@ fn endless() -> Body {
     }))
 }
 
+/// A loopback address of its own for each server, where nobody else is given the port of one that stopped.
+fn host() -> IpAddr {
+    static LAST: AtomicU16 = AtomicU16::new(0);
+    let [high, low] = LAST.fetch_add(1, Ordering::Relaxed).to_be_bytes();
+    Ipv4Addr::new(127, 1, high, low).into()
+}
+
 pub(crate) struct Served {
     pub(crate) address: SocketAddr,
     lifecycle: Lifecycle,
@@ -46,9 +54,8 @@ pub(crate) struct Served {
 impl Served {
     pub(crate) async fn start(tls: Option<Tls>, limits: Limits) -> Self {
         let lifecycle = Lifecycle::default();
-        let listener = Listener::bind("127.0.0.1:0".parse().expect("an address"), tls)
-            .await
-            .expect("a free port");
+        let listener = Listener::bind((host(), 0).into(), tls).await;
+        let listener = listener.expect("a free port");
         let address = listener.local_addr();
         let (_reporter, health) = tonic_health::server::health_reporter();
         let router = Routes::new(health)
@@ -85,6 +92,7 @@ impl Served {
     pub(crate) async fn stop(self) {
         self.lifecycle.stop();
         assert!(self.lifecycle.join(PATIENCE).await, "tasks were left");
+        assert!(TcpStream::connect(self.address).await.is_err());
     }
 }
 

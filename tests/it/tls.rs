@@ -53,13 +53,14 @@ impl Authority {
     }
 
     async fn call(&self, served: &Served, identity: Option<Identity>) -> Result<(), String> {
-        let mut tls =
-            ClientTlsConfig::new().ca_certificate(Certificate::from_pem(self.issuer.pem()));
+        let mut tls = ClientTlsConfig::new()
+            .domain_name("localhost")
+            .ca_certificate(Certificate::from_pem(self.issuer.pem()));
         if let Some(identity) = identity {
             tls = tls.identity(identity);
         }
-        let url = format!("https://localhost:{}", served.address.port());
-        let endpoint = Endpoint::from_shared(url).expect("a URL");
+        let endpoint = Endpoint::from_shared(format!("https://{}", served.address));
+        let endpoint = endpoint.expect("a URL");
         let endpoint = endpoint
             .tls_config(tls)
             .map_err(|error| format!("{error:?}"))?;

@@ -5,8 +5,9 @@ use std::{collections::VecDeque, pin::Pin};
 
 use bytes::{Buf, Bytes};
 use futures_util::{SinkExt as _, join};
-use tokio_postgres::{Client, CopyInSink, Error, Statement};
+use tokio_postgres::{CopyInSink, Error, Statement};
 
+use super::session::Session;
 use crate::pg::binary;
 
 /// Bytes of one CopyData message, about: small ones cost wake-ups, large ones bring nothing.
@@ -19,12 +20,13 @@ pub struct Copying {
 }
 
 impl Copying {
-    /// Begins one.
+    /// Begins one. When that fails the session is of no more use.
     ///
     /// # Errors
     /// What the database said instead.
-    pub async fn begin(client: &Client, statement: &Statement) -> Result<Self, Error> {
-        let sink = Box::pin(client.copy_in(statement).await?);
+    pub async fn begin(session: &Session, statement: &Statement) -> Result<Self, Error> {
+        let begun = session.client.copy_in(statement).await;
+        let sink = Box::pin(begun.inspect_err(|_| session.out_of_step())?);
         let mut rope = Rope::default();
         rope.push(Bytes::from_static(&binary::HEADER));
         Ok(Self { sink, rope })
@@ -36,10 +38,10 @@ impl Copying {
     /// As [`Copying::finish`] and [`Copying::begin`].
     pub async fn follow(
         before: Option<Self>,
-        client: &Client,
+        session: &Session,
         statement: &Statement,
     ) -> Result<Self, Error> {
-        let (finished, begun) = join!(Self::finish(before), Self::begin(client, statement));
+        let (finished, begun) = join!(Self::finish(before), Self::begin(session, statement));
         finished?;
         begun
     }

@@ -62,8 +62,7 @@ impl Line {
             Ok(_) => true,
             Err(failure) => {
                 self.commits_alone |= matches!(failure, Failure::Doubtful);
-                // A COPY that was begun behind what failed leaves one answer too many.
-                way == Way::Staged
+                session.is_in_step()
                     && failure.keeps_session()
                     && matches!(
                         timeout(patience, session.client.batch_execute("rollback")).await,

@@ -42,6 +42,7 @@ pub struct Session {
     /// What stands for it in the database, where the role may know.
     pub(super) backend: Option<Backend>,
     warned: Arc<AtomicBool>,
+    out_of_step: AtomicBool,
     /// COMMIT waits for what is in front of it, so that a warning is surely its own.
     pub(super) commits_alone: bool,
 }
@@ -149,6 +150,7 @@ impl Session {
             citus,
             backend,
             warned,
+            out_of_step: AtomicBool::new(false),
             commits_alone: false,
             client,
         })
@@ -157,6 +159,17 @@ impl Session {
     /// Whether the connection is gone.
     pub fn is_closed(&self) -> bool {
         self.client.is_closed()
+    }
+
+    /// A COPY was begun in vain. The driver ends its request a second time, and takes that answer for
+    /// the one to the next question.
+    pub(super) fn out_of_step(&self) {
+        self.out_of_step.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether answers belong to their questions.
+    pub(super) fn is_in_step(&self) -> bool {
+        !self.out_of_step.load(Ordering::Relaxed)
     }
 
     /// Begins a transaction.

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use bytes::Bytes;
 use tokio_postgres::{Client, Error, Statement};
 
-use super::copy::Copying;
+use super::{copy::Copying, session::Session};
 
 /// Bytes after which it is truncated: the planner takes its size on disk for the size of a batch.
 const MOST_BYTES: usize = 512 << 10;
@@ -52,7 +52,7 @@ impl Stage {
     /// What the database said instead.
     pub async fn fill(
         &self,
-        client: &Client,
+        session: &Session,
         before: Option<Copying>,
         rows: impl Iterator<Item = Bytes>,
     ) -> Result<Copying, Error> {
@@ -60,7 +60,7 @@ impl Stage {
         let rows = rows.inspect(|row| {
             self.bytes.fetch_add(row.len(), Ordering::Relaxed);
         });
-        let mut copying = Copying::follow(before, client, &self.copy).await?;
+        let mut copying = Copying::follow(before, session, &self.copy).await?;
         copying.send(rows).await?;
         Ok(copying)
     }

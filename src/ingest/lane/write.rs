@@ -67,7 +67,7 @@ pub async fn write(
         if !straight || steps.is_empty() {
             return Ok(None);
         }
-        Copying::begin(client, &session.steps_copy).await.map(Some)
+        Copying::begin(session, &session.steps_copy).await.map(Some)
     };
     let (begun, any, opened) = join!(
         session.begin(),
@@ -89,7 +89,7 @@ pub async fn write(
         if optimistic {
             let mut copying = match last {
                 Some(copying) => copying,
-                None => Copying::begin(client, &session.steps_copy).await?,
+                None => Copying::begin(session, &session.steps_copy).await?,
             };
             copying.send(batch.step_slices(steps)).await?;
             last = Some(copying);
@@ -155,7 +155,7 @@ async fn stage_steps(
 ) -> Result<(), Failure> {
     let client = &session.client;
     let slices = batch.step_slices(range.clone());
-    let copying = session.steps_stage.fill(client, None, slices).await?;
+    let copying = session.steps_stage.fill(session, None, slices).await?;
     Copying::finish(Some(copying)).await?;
     if !marks.cut.is_empty() {
         let place = include_str!("../../../sql/ingest/steps_place.sql");
@@ -206,7 +206,7 @@ async fn fold_in(
             if rows.is_empty() {
                 return Ok(None);
             }
-            let copying = Copying::begin(&session.client, &session.flows_copy);
+            let copying = Copying::begin(session, &session.flows_copy);
             copying.await.map(Some)
         };
         let (finished, merged, opened) = join!(
@@ -241,7 +241,7 @@ async fn stage_flows(
         mut orphans,
     } = staged;
     let slices = batch.flow_slices(&numbers).into_iter();
-    let copying = session.flows_stage.fill(client, before, slices).await?;
+    let copying = session.flows_stage.fill(session, before, slices).await?;
     let unknown = async {
         if !batch.complete_only() {
             return Ok(Vec::new());

@@ -92,10 +92,21 @@ async fn goes_on(fault: impl AsyncFnOnce(&Cluster)) {
             seen |= listed.iter().any(|one| one.instance_id == "after");
         }
     }
+    // and from then on names come again
+    stream.chunk([start("later", 3)]).await;
+    assert_eq!(stream.ack().await.recorded, 1);
+    loop {
+        let told = tokio::time::timeout(Duration::from_secs(20), watch.message()).await;
+        let told = told.expect("a word").unwrap().expect("the watch goes on");
+        if told.changed.iter().any(|one| one.instance_id == "later") {
+            break;
+        }
+        assert!(!told.resync, "instead of a name");
+    }
     let listed = history
         .list_instances(ListInstancesRequest::default())
         .await;
-    assert_eq!(listed.unwrap().into_inner().instances.len(), 2);
+    assert_eq!(listed.unwrap().into_inner().instances.len(), 3);
     drop((stream, watch));
     service.stop().await.unwrap();
 }

@@ -4,33 +4,10 @@ use std::time::Duration;
 
 use crate::support::{self, BIG, Load, Program, Proxy, SMALL, Shape, eventually, serve, verify};
 
-/// The database, a line to it, and its URL over that line.
-async fn line() -> (support::TestDatabase, Proxy, String) {
-    let database = support::database().await;
-    let config: tokio_postgres::Config = database.url.parse().unwrap();
-    let [tokio_postgres::config::Host::Tcp(host)] = config.get_hosts() else {
-        panic!("TEST_DATABASE_URL names a server over TCP");
-    };
-    let target = (host.as_str(), *config.get_ports().first().unwrap_or(&5432));
-    let target = tokio::net::lookup_host(target)
-        .await
-        .unwrap()
-        .next()
-        .unwrap();
-    let proxy = Proxy::to(target).await;
-    let password = String::from_utf8_lossy(config.get_password().unwrap_or_default()).into_owned();
-    let url = format!(
-        "postgresql://{}:{password}@{}/{}?sslmode=disable",
-        config.get_user().unwrap(),
-        proxy.address(),
-        database.name
-    );
-    (database, proxy, url)
-}
-
 /// Under load `harm` is done to the line five times, and everything arrives once.
 async fn survives(flags: &[&str], shape: Shape, harm: impl AsyncFn(&Proxy, usize)) {
-    let (database, proxy, url) = line().await;
+    let database = support::database().await;
+    let (proxy, url) = database.line().await;
     let service = serve(&url, flags).await;
     let load = Load::start(service.local_addr(), "l", 3, shape).await;
     for round in 0..5 {
@@ -66,7 +43,7 @@ async fn a_line_cut_at_any_moment_loses_nothing() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_slow_line_loses_nothing() {
     survives(&[], SMALL, async |proxy, _| {
-        proxy.slow(Duration::from_millis(20));
+        proxy.slow(16 << 10, Duration::from_millis(20));
     })
     .await;
 }
@@ -80,7 +57,8 @@ async fn a_line_that_falls_silent_in_the_middle_of_a_copy_is_given_up() {
         steps: 2_000,
         bytes: 100,
     };
-    let (database, proxy, url) = line().await;
+    let database = support::database().await;
+    let (proxy, url) = database.line().await;
     let flags = "--lanes 1 --statement-timeout 2s --max-unanswered-chunks 4";
     let flags: Vec<_> = flags.split(' ').collect();
     let service = serve(&url, &flags).await;
@@ -117,7 +95,8 @@ async fn a_line_that_falls_silent_in_the_middle_of_a_copy_is_given_up() {
 /// The same, and the service that could end the old session is gone as well.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_session_that_nobody_knows_any_more_does_not_keep_its_locks() {
-    let (database, proxy, url) = line().await;
+    let database = support::database().await;
+    let (proxy, url) = database.line().await;
     let flags = ["--database-url", &url, "--statement-timeout", "2s"];
     let mut program = Program::serve(&flags).await;
     let load = Load::start(program.address, "u", 3, SMALL).await;

@@ -12,10 +12,11 @@ use flowtrail::{
     config,
     pg::{Connector, migrate},
 };
-use tokio_postgres::{Client, Config, NoTls};
+use tokio_postgres::{Client, Config, NoTls, config::Host};
 
 use super::{
     cluster::{Cluster, blocking},
+    proxy::Proxy,
     watchdog::Watchdog,
 };
 
@@ -73,6 +74,26 @@ impl TestDatabase {
     /// A new connection; it closes when the client is dropped.
     pub(crate) async fn client(&self) -> Client {
         connect(&self.url).await
+    }
+
+    /// A line to it, and its URL over that line.
+    pub(crate) async fn line(&self) -> (Proxy, String) {
+        let config: Config = self.url.parse().unwrap();
+        let [Host::Tcp(host)] = config.get_hosts() else {
+            panic!("TEST_DATABASE_URL names a server over TCP");
+        };
+        let target = (host.as_str(), *config.get_ports().first().unwrap_or(&5432));
+        let mut targets = tokio::net::lookup_host(target).await.unwrap();
+        let proxy = Proxy::to(targets.next().unwrap()).await;
+        let password = config.get_password().unwrap_or_default();
+        let url = format!(
+            "postgresql://{}:{}@{}/{}?sslmode=disable",
+            config.get_user().unwrap(),
+            String::from_utf8_lossy(password),
+            proxy.address(),
+            self.name
+        );
+        (proxy, url)
     }
 
     /// What `--database-url` and its companions would say.

@@ -13,14 +13,17 @@ use tokio::{
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Line {
     Good,
-    /// Every read on the way waits this long.
-    Slow(Duration),
+    /// At most so many bytes pass at once, and wait this long.
+    Slow(usize, Duration),
     /// Closed once so many bytes more have gone to the server.
     CutAfter(usize),
     /// Nothing passes and for long nothing is closed once so many bytes more have gone to the server.
     HoldAfter(usize),
     Cut,
 }
+
+/// Bytes that pass at once, at most.
+const BUFFER: usize = 16 << 10;
 
 /// How long keepalives take to find out that nobody is at the other end any more: those that lanes ask
 /// their database for.
@@ -79,9 +82,9 @@ impl Proxy {
         self.renew(Line::HoldAfter(bytes));
     }
 
-    /// Makes what is open slow.
-    pub(crate) fn slow(&self, pause: Duration) {
-        self.renew(Line::Slow(pause));
+    /// Makes what is open slow: `bytes` at a time.
+    pub(crate) fn slow(&self, bytes: usize, pause: Duration) {
+        self.renew(Line::Slow(bytes, pause));
     }
 
     fn renew(&self, now: Line) {
@@ -115,13 +118,16 @@ async fn pass(
     mut line: watch::Receiver<Line>,
     counts: bool,
 ) -> std::io::Result<()> {
-    let mut buffer = vec![0; 16 << 10];
-    let mut left = None;
+    let mut buffer = vec![0; BUFFER];
+    let (mut most, mut left) = (BUFFER, None);
     loop {
         let now = *line.borrow_and_update();
         match now {
             Line::Good => {}
-            Line::Slow(pause) => tokio::time::sleep(pause).await,
+            Line::Slow(bytes, pause) => {
+                most = bytes;
+                tokio::time::sleep(pause).await;
+            }
             Line::CutAfter(bytes) | Line::HoldAfter(bytes) => {
                 left = left.or(counts.then_some(bytes));
             }
@@ -130,7 +136,7 @@ async fn pass(
         let read = tokio::select! {
             biased;
             Ok(()) = line.changed() => continue,
-            read = from.read(&mut buffer) => read?,
+            read = from.read(&mut buffer[..most]) => read?,
         };
         let passed = left.map_or(read, |left: usize| left.min(read));
         to.write_all(&buffer[..passed]).await?;
