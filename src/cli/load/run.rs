@@ -7,6 +7,9 @@ use std::{
 
 use tokio_util::sync::CancellationToken;
 
+/// How late the runtime's timers are, at most, unless it is busy.
+const LATE: Duration = Duration::from_millis(2);
+
 /// What the connections of a run share.
 #[derive(Debug)]
 pub(super) struct Run {
@@ -62,12 +65,19 @@ impl Run {
         self.answered.fetch_add(events, Ordering::Relaxed);
     }
 
-    /// Waits until then, or until the run is over.
+    /// Waits until then, or until the run is over. The runtime's timers are late by a millisecond
+    /// or two, which would count as waiting for the ack, so the rest is left to a thread.
     async fn wait_until(&self, due: Instant) {
         let until = self.until.map_or(due, |until| until.min(due));
+        let nearly = until.checked_sub(LATE).unwrap_or(until);
         tokio::select! {
-            () = tokio::time::sleep_until(until.into()) => {}
-            () = self.stopped.cancelled() => {}
+            () = tokio::time::sleep_until(nearly.into()) => {}
+            () = self.stopped.cancelled() => return,
+        }
+        let rest = until.saturating_duration_since(Instant::now());
+        if !rest.is_zero() {
+            let slept = tokio::task::spawn_blocking(move || std::thread::sleep(rest)).await;
+            slept.expect("a thread sleeps");
         }
     }
 }
