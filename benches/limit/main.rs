@@ -35,7 +35,7 @@ use support::number;
 const WARM_UPS: usize = 2;
 /// Seconds for which acks are measured at half the rate, and how often.
 const AT_HALF_RATE: f64 = 10.0;
-const RUNS_AT_HALF_RATE: usize = 3;
+const RUNS_AT_HALF_RATE: usize = 5;
 
 fn main() -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -78,16 +78,7 @@ async fn measure(rig: &Rig) -> anyhow::Result<Results> {
     for (payload, bytes, larger) in [("4k", 4 << 10, 5), ("32k", 32 << 10, 40)] {
         sides.extend(bench.sized(payload, bytes, rows, larger).await?);
     }
-    say("time to the ack at half the rate");
-    let rate = (flows.rates.median() / 2.0).round();
-    let (at, events) = (rate.to_string(), format!("{:.0}", rate * AT_HALF_RATE));
-    let mut half = Latency::default();
-    for _ in 0..RUNS_AT_HALF_RATE {
-        let options = ["--prepare", "--rate", &at, "--events", &events];
-        half.add(&bench.service.load(&options).await?)?;
-        bench.service.clear().await?;
-    }
-
+    let half = bench.half(rows).await?;
     let full = rig.service("large").await?;
     let presence = bench.beside(&full, rows, present).await?;
     say("reading");
@@ -177,6 +168,26 @@ impl Bench {
             Side::new("gRPC, steps alone", &steps.rates, &limit),
         ]);
         Ok((sides, flows, steps))
+    }
+
+    /// Times to the ack at half the rate that was taken just before: minutes later it may be another.
+    async fn half(&self, rows: usize) -> anyhow::Result<Latency> {
+        say("time to the ack at half the rate");
+        let mut half = Latency::default();
+        let events = rows.to_string();
+        for _ in 0..RUNS_AT_HALF_RATE {
+            let full = self
+                .service
+                .load(&["--prepare", "--events", &events])
+                .await?;
+            self.service.clear().await?;
+            let rate = (full.figure("events_per_second")? / 2.0).round();
+            let (at, events) = (rate.to_string(), format!("{:.0}", rate * AT_HALF_RATE));
+            let options = ["--prepare", "--rate", &at, "--events", &events];
+            half.add(&self.service.load(&options).await?)?;
+            self.service.clear().await?;
+        }
+        Ok(half)
     }
 
     /// Whole flows whose steps have payloads of this size.

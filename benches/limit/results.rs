@@ -105,8 +105,8 @@ impl Results {
         let Latency { rates, p50, p99 } = &self.half;
         writeln!(
             text,
-            "## Time to the ack\n\nAt half the rate of whole flows, {:.0} events/s, in ms, medians of {} runs (least to most): {} at p50, {} at p99.\n",
-            rates.median(),
+            "## Time to the ack\n\nAt half the rate of whole flows just before each run, {} events/s, in ms, medians of {} runs (least to most): {} at p50, {} at p99.\n",
+            rates.show(0),
             rates.0.len(),
             p50.show(1),
             p99.show(1),
