@@ -230,7 +230,8 @@ async fn a_session_in_which_a_copy_was_begun_in_vain_is_replaced() {
     let client = database.client().await;
     let lane = async || {
         let pid = "select pid from pg_stat_activity
-            where datname = current_database() and application_name like '%lane%'";
+            where datname = current_database() and application_name like '%lane%'
+            order by backend_start desc limit 1";
         let row = client.query_one(pid, &[]).await.unwrap();
         row.get::<_, i32>(0)
     };

@@ -140,7 +140,7 @@ mod tests {
         assert_eq!(run.take(1), 0);
     }
 
-    #[tokio::test(start_paused = true)]
+    #[tokio::test]
     async fn connections_take_turns_and_share_the_rate() {
         let run = Run::new(None, None);
         let begun = Instant::now();

@@ -26,7 +26,7 @@ impl Copying {
     /// What the database said instead.
     pub async fn begin(session: &Session, statement: &Statement) -> Result<Self, Error> {
         let begun = session.client.copy_in(statement).await;
-        let sink = Box::pin(begun.inspect_err(|_| session.out_of_step())?);
+        let sink = Box::pin(begun.inspect_err(|_| session.lose_step())?);
         let mut rope = Rope::default();
         rope.push(Bytes::from_static(&binary::HEADER));
         Ok(Self { sink, rope })

@@ -163,7 +163,7 @@ impl Session {
 
     /// A COPY was begun in vain. The driver ends its request a second time, and takes that answer for
     /// the one to the next question.
-    pub(super) fn out_of_step(&self) {
+    pub(super) fn lose_step(&self) {
         self.out_of_step.store(true, Ordering::Relaxed);
     }
 
