@@ -6,7 +6,7 @@ use serde_json::value::RawValue;
 
 use super::{
     Time,
-    json::{Invalid, Object, Read, body, entries, null, raw},
+    json::{Field, Invalid, Object, Read, body, entries, null, raw},
 };
 
 /// A step as an engine posted it. Texts and payloads are borrowed from it; payloads are not decoded,
@@ -109,19 +109,23 @@ impl<'a> Content<'a> {
     /// service would crash.
     pub fn parse(text: &'a str) -> Result<Self, Invalid> {
         let body = body(text)?;
-        let object = Object::of(&body)?;
+        let [id, instance, changes, queue, start, end, rerun] = Object::of(&body)?.fields([
+            "id",
+            "flowId",
+            "flowChanges",
+            "queueChanges",
+            "starttime",
+            "endtime",
+            "rerun",
+        ])?;
         Ok(Self {
-            changes: object.numbered("flowChanges", |change| {
-                FlowChange::read(change.ok_or_else(null)?)
-            })?,
-            queue: object.numbered("queueChanges", |change| {
-                QueueChange::read(change.unwrap_or_default())
-            })?,
-            instance_id: object.word("flowId")?,
-            step_id: object.count("id")?,
-            start_time: object.time("starttime")?,
-            end_time: object.time("endtime")?,
-            rerun: object.flag("rerun")?,
+            changes: changes.numbered(|change| FlowChange::read(change.ok_or_else(null)?))?,
+            queue: queue.numbered(|change| QueueChange::read(change.unwrap_or_default()))?,
+            instance_id: instance.word()?,
+            step_id: id.count()?,
+            start_time: start.time()?,
+            end_time: end.time()?,
+            rerun: rerun.flag()?,
         })
     }
 
@@ -148,16 +152,37 @@ impl<'a> FlowChange<'a> {
     pub const ENDED: i64 = 500;
 
     fn read(object: Object<'_, 'a>) -> Read<Self> {
-        object.integer("subflowId")?;
+        let [
+            new_flow,
+            uri,
+            subflow,
+            task,
+            status,
+            attrs,
+            tasks,
+            links,
+            returned,
+        ] = object.fields([
+            "newFlow",
+            "flowURI",
+            "subflowId",
+            "taskId",
+            "status",
+            "attrs",
+            "tasks",
+            "links",
+            "returnData",
+        ])?;
+        subflow.integer()?;
         Ok(Self {
-            new_flow: object.flag("newFlow")?,
-            flow_uri: object.word("flowURI")?,
-            task_id: object.word("taskId")?,
-            status: object.integer("status")?,
-            attrs: Payload(object.payload("attrs")?),
-            tasks: object.map("tasks", |task| TaskChange::read(task.ok_or_else(null)?))?,
-            links: object.numbered("links", |link| LinkChange::read(link.unwrap_or_default()))?,
-            return_data: Payload(object.payload("returnData")?),
+            new_flow: new_flow.flag()?,
+            flow_uri: uri.word()?,
+            task_id: task.word()?,
+            status: status.integer()?,
+            attrs: Payload(attrs.payload()?),
+            tasks: tasks.map(|task| TaskChange::read(task.ok_or_else(null)?))?,
+            links: links.numbered(|link| LinkChange::read(link.unwrap_or_default()))?,
+            return_data: Payload(returned.payload()?),
         })
     }
 
@@ -174,38 +199,41 @@ impl<'a> FlowChange<'a> {
 
 impl<'a> TaskChange<'a> {
     fn read(object: Object<'_, 'a>) -> Read<Self> {
+        let [change, status, input] = object.fields(["change", "status", "input"])?;
         Ok(Self {
-            change: Change::read(object)?,
-            status: object.integer("status")?,
-            input: Payload(object.payload("input")?),
+            change: Change::read(change)?,
+            status: status.integer()?,
+            input: Payload(input.payload()?),
         })
     }
 }
 
 impl<'a> LinkChange<'a> {
     fn read(object: Object<'_, 'a>) -> Read<Self> {
+        let [change, status, from, to] = object.fields(["change", "status", "from", "to"])?;
         Ok(Self {
-            change: Change::read(object)?,
-            status: object.integer("status")?,
-            from: object.word("from")?,
-            to: object.word("to")?,
+            change: Change::read(change)?,
+            status: status.integer()?,
+            from: from.word()?,
+            to: to.word()?,
         })
     }
 }
 
 impl<'a> QueueChange<'a> {
     fn read(object: Object<'_, 'a>) -> Read<Self> {
+        let [change, subflow, task] = object.fields(["change", "subflowId", "taskId"])?;
         Ok(Self {
-            change: Change::read(object)?,
-            subflow_id: object.integer("subflowId")?,
-            task_id: object.word("taskId")?,
+            change: Change::read(change)?,
+            subflow_id: subflow.integer()?,
+            task_id: task.word()?,
         })
     }
 }
 
 impl Change {
-    fn read(object: Object<'_, '_>) -> Read<Self> {
-        Ok(match object.integer("change")? {
+    fn read(field: Field<'_, '_>) -> Read<Self> {
+        Ok(match field.integer()? {
             0 => Self::Add,
             2 => Self::Delete,
             _ => Self::Update,

@@ -46,21 +46,49 @@ impl<'a> FlowState<'a> {
     /// [`Invalid`] with the field that Go's decoder would not take.
     pub fn parse(body: &'a str) -> Result<Self, Invalid> {
         let body = json::body(body)?;
-        let object = Object::of(&body)?;
+        let [
+            user,
+            app,
+            version,
+            host,
+            flow_name,
+            instance,
+            inputs,
+            outputs,
+            status,
+            rerun_count,
+            start,
+            end,
+            original,
+        ] = Object::of(&body)?.fields([
+            "user_id",
+            "app_name",
+            "app_version",
+            "host_id",
+            "flow_name",
+            "flow_instance_id",
+            "flow_inputs",
+            "flow_outputs",
+            "flow_stats",
+            "rerun_count",
+            "start_time",
+            "end_time",
+            "original_instance_id",
+        ])?;
         Ok(Self {
-            user: object.text("user_id")?,
-            app: object.text("app_name")?,
-            version: object.text("app_version")?,
-            host: object.text("host_id")?,
-            flow_name: object.text("flow_name")?,
-            instance_id: object.text("flow_instance_id")?,
-            inputs: object.payload("flow_inputs")?,
-            outputs: object.payload("flow_outputs")?,
-            status: object.text("flow_stats")?,
-            rerun_count: object.count("rerun_count")?,
-            start_time: object.time("start_time")?,
-            end_time: object.time("end_time")?,
-            original_instance_id: object.text("original_instance_id")?,
+            user: user.text()?,
+            app: app.text()?,
+            version: version.text()?,
+            host: host.text()?,
+            flow_name: flow_name.text()?,
+            instance_id: instance.text()?,
+            inputs: inputs.payload()?,
+            outputs: outputs.payload()?,
+            status: status.text()?,
+            rerun_count: rerun_count.count()?,
+            start_time: start.time()?,
+            end_time: end.time()?,
+            original_instance_id: original.text()?,
         })
     }
 

@@ -64,6 +64,13 @@ pub(super) fn body(text: &str) -> Read<Scan<'_>> {
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Object<'s, 'a>(Option<Value<'s, 'a>>);
 
+/// A field by its name, and what it says unless that is `null` or was not sent.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Field<'s, 'a> {
+    name: &'static str,
+    value: Option<Value<'s, 'a>>,
+}
+
 impl<'s, 'a> Object<'s, 'a> {
     /// What a body says; `null` is the object without fields, as it is for Go.
     pub(super) fn of(body: &'s Scan<'a>) -> Read<Self> {
@@ -71,35 +78,55 @@ impl<'s, 'a> Object<'s, 'a> {
     }
 
     /// Keys and values in the order in which they came.
-    fn fields(self) -> impl Iterator<Item = (Value<'s, 'a>, Value<'s, 'a>)> {
+    fn entries(self) -> impl Iterator<Item = (Value<'s, 'a>, Value<'s, 'a>)> {
         let mut inside = self.0.map(Value::inside).unwrap_or_default();
         std::iter::from_fn(move || Some((inside.next()?, inside.next()?)))
     }
 
-    /// The value of `key` in any case: the last one that is not `null`, as Go decodes.
-    fn value(self, key: &str) -> Option<Value<'s, 'a>> {
-        let values = self
-            .fields()
-            .filter(|(name, value)| named(*name, key) && !is_null(*value));
-        values.last().map(|(_, value)| value)
+    /// The fields of these names in any case, the last of a name that is not `null`, as Go decodes.
+    /// One pass over the object, which finds names at once when they come in the order in which
+    /// engines write them.
+    pub(super) fn fields<const N: usize>(
+        self,
+        names: [&'static str; N],
+    ) -> Read<[Field<'s, 'a>; N]> {
+        let mut fields = names.map(|name| Field { name, value: None });
+        let mut expected = 0;
+        for (key, value) in self.entries() {
+            if key.escaped() {
+                key_text(key)?;
+            }
+            let is_expected = names.get(expected).is_some_and(|name| named(key, name));
+            let other = || names.iter().position(|name| named(key, name));
+            let Some(at) = is_expected.then_some(expected).or_else(other) else {
+                continue;
+            };
+            expected = at + 1;
+            if !is_null(value) {
+                fields[at].value = Some(value);
+            }
+        }
+        Ok(fields)
     }
+}
 
-    fn read<T>(self, key: &str, read: impl FnOnce(Value<'s, 'a>) -> Read<T>) -> Read<Option<T>> {
-        self.value(key)
+impl<'s, 'a> Field<'s, 'a> {
+    fn read<T>(self, read: impl FnOnce(Value<'s, 'a>) -> Read<T>) -> Read<Option<T>> {
+        self.value
             .map(read)
             .transpose()
-            .map_err(|error| error.under(key))
+            .map_err(|error| error.under(self.name))
     }
 
     /// A text; empty when it was not sent.
-    pub(super) fn text(self, key: &str) -> Read<String> {
-        self.word(key).map(Cow::into_owned)
+    pub(super) fn text(self) -> Read<String> {
+        self.word().map(Cow::into_owned)
     }
 
-    /// As [`Object::text`], borrowed unless it holds an escape.
-    pub(super) fn word(self, key: &str) -> Read<Cow<'a, str>> {
-        let text = self.read(key, |value| {
-            if !value.text().starts_with('"') {
+    /// As [`Field::text`], borrowed unless it holds an escape.
+    pub(super) fn word(self) -> Read<Cow<'a, str>> {
+        let text = self.read(|value| {
+            if value.first() != b'"' {
                 return Err(wrong("a text", value));
             }
             decoded(value).map_err(|error| Invalid::new("", format!("not a text: {error}")))
@@ -108,8 +135,8 @@ impl<'s, 'a> Object<'s, 'a> {
     }
 
     /// A whole number; 0 when it was not sent.
-    pub(super) fn integer(self, key: &str) -> Read<i64> {
-        let number = self.read(key, |value| {
+    pub(super) fn integer(self) -> Read<i64> {
+        let number = self.read(|value| {
             let number = value.text().parse();
             number.map_err(|_| wrong("a whole number of 64 bits", value))
         })?;
@@ -117,20 +144,20 @@ impl<'s, 'a> Object<'s, 'a> {
     }
 
     /// A whole number that is counted: 0 when it was not sent.
-    pub(super) fn count(self, key: &str) -> Read<i32> {
-        let number = self.integer(key)?;
+    pub(super) fn count(self) -> Read<i32> {
+        let number = self.integer()?;
         i32::try_from(number)
             .ok()
             .filter(|number| *number >= 0)
             .ok_or_else(|| {
                 let problem = format!("has to be 0 to {}, is {number}", i32::MAX);
-                Invalid::new(key, problem)
+                Invalid::new(self.name, problem)
             })
     }
 
     /// True or false; false when it was not sent.
-    pub(super) fn flag(self, key: &str) -> Read<bool> {
-        let flag = self.read(key, |value| {
+    pub(super) fn flag(self) -> Read<bool> {
+        let flag = self.read(|value| {
             let flag = value.text().parse();
             flag.map_err(|_| wrong("true or false", value))
         })?;
@@ -138,9 +165,9 @@ impl<'s, 'a> Object<'s, 'a> {
     }
 
     /// A time; Go's zero time when it was not sent.
-    pub(super) fn time(self, key: &str) -> Read<Time> {
-        let time = self.read(key, |value| {
-            let text = value.text().starts_with('"').then(|| decoded(value).ok());
+    pub(super) fn time(self) -> Read<Time> {
+        let time = self.read(|value| {
+            let text = (value.first() == b'"').then(|| decoded(value).ok());
             text.flatten()
                 .and_then(|text| Time::parse(&text))
                 .ok_or_else(|| wrong("a time in RFC 3339", value))
@@ -149,9 +176,9 @@ impl<'s, 'a> Object<'s, 'a> {
     }
 
     /// A free-form object, as it came; none when it is `null` or was not sent.
-    pub(super) fn payload(self, key: &str) -> Read<Option<&'a str>> {
-        self.read(key, |value| match value.text() {
-            text if text.starts_with('{') => Ok(text),
+    pub(super) fn payload(self) -> Read<Option<&'a str>> {
+        self.read(|value| match value.first() {
+            b'{' => Ok(value.text()),
             _ => Err(wrong("an object or null", value)),
         })
     }
@@ -160,32 +187,30 @@ impl<'s, 'a> Object<'s, 'a> {
     /// last of equal keys stays.
     pub(super) fn map<T>(
         self,
-        key: &str,
-        read: impl Fn(Option<Self>) -> Read<T>,
+        read: impl Fn(Option<Object<'s, 'a>>) -> Read<T>,
     ) -> Read<BTreeMap<Cow<'a, str>, T>> {
         let mut entries = BTreeMap::new();
-        self.each(key, read, |name, value| {
+        self.each(read, |name, value| {
             entries.insert(name, value);
         })?;
         Ok(entries)
     }
 
-    /// As [`Object::map`], with keys that are whole numbers in quotes.
+    /// As [`Field::map`], with keys that are whole numbers in quotes.
     pub(super) fn numbered<T>(
         self,
-        key: &str,
-        read: impl Fn(Option<Self>) -> Read<T>,
+        read: impl Fn(Option<Object<'s, 'a>>) -> Read<T>,
     ) -> Read<BTreeMap<i64, T>> {
         let mut entries = BTreeMap::new();
         let mut wrong = None;
-        self.each(key, read, |name, value| match name.parse() {
+        self.each(read, |name, value| match name.parse() {
             Ok(number) => drop(entries.insert(number, value)),
             Err(_) => drop(wrong.get_or_insert(name)),
         })?;
         match wrong {
             None => Ok(entries),
             Some(name) => Err(Invalid::new(
-                format!("{key}.{}", excerpt(&name, SHOWN)),
+                format!("{}.{}", self.name, excerpt(&name, SHOWN)),
                 "the key has to be a whole number in quotes",
             )),
         }
@@ -193,13 +218,12 @@ impl<'s, 'a> Object<'s, 'a> {
 
     fn each<T>(
         self,
-        key: &str,
-        read: impl Fn(Option<Self>) -> Read<T>,
+        read: impl Fn(Option<Object<'s, 'a>>) -> Read<T>,
         mut entry: impl FnMut(Cow<'a, str>, T),
     ) -> Read<()> {
-        let each = self.read(key, |value| {
+        let each = self.read(|value| {
             let entries = object(value)?.unwrap_or_default();
-            for (name, value) in entries.fields() {
+            for (name, value) in entries.entries() {
                 let name = key_text(name)?;
                 let value = object(value).and_then(&read);
                 let value = value.map_err(|error| error.under(&name))?;
@@ -211,9 +235,9 @@ impl<'s, 'a> Object<'s, 'a> {
     }
 
     /// An array, each element read by `read`, which sees no fields where it is `null`.
-    pub(super) fn list<T>(self, key: &str, read: impl Fn(Self) -> Read<T>) -> Read<Vec<T>> {
-        let elements = self.read(key, |value| {
-            if !value.text().starts_with('[') {
+    pub(super) fn list<T>(self, read: impl Fn(Object<'s, 'a>) -> Read<T>) -> Read<Vec<T>> {
+        let elements = self.read(|value| {
+            if value.first() != b'[' {
                 return Err(wrong("an array or null", value));
             }
             (0..)
@@ -233,7 +257,7 @@ impl<'s, 'a> Object<'s, 'a> {
 pub(super) fn entries(payload: &str) -> Read<BTreeMap<Cow<'_, str>, &RawValue>> {
     let payload = body(payload)?;
     let mut entries = BTreeMap::new();
-    for (name, value) in Object::of(&payload)?.fields() {
+    for (name, value) in Object::of(&payload)?.entries() {
         let name = key_text(name)?;
         if let Some(value) = raw(value.text()) {
             entries.insert(name, value);
@@ -253,21 +277,17 @@ pub(super) fn null() -> Invalid {
 }
 
 fn is_null(value: Value<'_, '_>) -> bool {
-    value.text().starts_with('n')
+    value.first() == b'n'
 }
 
 fn object<'s, 'a>(value: Value<'s, 'a>) -> Read<Option<Object<'s, 'a>>> {
     if is_null(value) {
         return Ok(None);
     }
-    if !value.text().starts_with('{') {
+    if value.first() != b'{' {
         return Err(wrong("an object", value));
     }
-    let object = Object(Some(value));
-    for (name, _) in object.fields().filter(|(name, _)| name.escaped()) {
-        key_text(name)?;
-    }
-    Ok(Some(object))
+    Ok(Some(Object(Some(value))))
 }
 
 /// Whether a key says `name` in any case.

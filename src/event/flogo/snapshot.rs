@@ -8,35 +8,42 @@ use super::json::{self, Invalid, Object, Read};
 /// # Errors
 /// [`Invalid`] with the field that Go's decoder would not take.
 pub fn check_snapshot(body: &str) -> Result<(), Invalid> {
-    let snapshot = json::body(body)?;
-    let snapshot = Object::of(&snapshot)?;
+    let body = json::body(body)?;
+    let snapshot = Object::of(&body)?;
     flow(snapshot)?;
-    snapshot.text("id")?;
-    snapshot.list("workQueue", |item| {
-        item.integer("id")?;
-        item.integer("subflowId")?;
-        item.text("taskId")
+    let [id, queue, subflows] = snapshot.fields(["id", "workQueue", "subflows"])?;
+    id.word()?;
+    queue.list(|item| {
+        let [id, subflow, task] = item.fields(["id", "subflowId", "taskId"])?;
+        id.integer()?;
+        subflow.integer()?;
+        task.word()
     })?;
-    snapshot.list("subflows", |subflow| {
+    subflows.list(|subflow| {
         flow(subflow)?;
-        subflow.integer("id")?;
-        subflow.text("taskId")
+        let [id, task] = subflow.fields(["id", "taskId"])?;
+        id.integer()?;
+        task.word()
     })?;
     Ok(())
 }
 
 /// What a flow and its subflows have in common.
 fn flow(flow: Object<'_, '_>) -> Read<()> {
-    flow.text("flowURI")?;
-    flow.integer("status")?;
-    flow.payload("attrs")?;
-    flow.list("tasks", |task| {
-        task.text("id")?;
-        task.integer("status")
+    let [uri, status, attrs, tasks, links] =
+        flow.fields(["flowURI", "status", "attrs", "tasks", "links"])?;
+    uri.word()?;
+    status.integer()?;
+    attrs.payload()?;
+    tasks.list(|task| {
+        let [id, status] = task.fields(["id", "status"])?;
+        id.word()?;
+        status.integer()
     })?;
-    flow.list("links", |link| {
-        link.integer("id")?;
-        link.integer("status")
+    links.list(|link| {
+        let [id, status] = link.fields(["id", "status"])?;
+        id.integer()?;
+        status.integer()
     })?;
     Ok(())
 }
