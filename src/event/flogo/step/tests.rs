@@ -99,6 +99,22 @@ fn a_step_without_flow_changes_is_about_the_task_it_queues() {
 }
 
 #[test]
+fn fields_are_found_in_any_order_and_case_the_last_that_says_something_counts() {
+    let usual = Step::parse(r#"{"id":1,"flowId":"i","starttime":"2026-11-20T19:57:51Z"}"#);
+    let usual = usual.expect("a step");
+    for body in [
+        r#"{"starttime":"2026-11-20T19:57:51Z","flowId":"i","id":1}"#,
+        r#"{"ID":1,"flowid":"i","STARTTIME":"2026-11-20T19:57:51Z"}"#,
+        r#"{"id":7,"flowId":"no","flowId":"i","id":1,"id":null,"starttime":"2026-11-20T19:57:51Z"}"#,
+        r#"{"x":[1],"\u0069d":1,"id ":2,"flow\u0049d":"i","starttime":"2026-11-20T19:57:51Z","":0}"#,
+    ] {
+        assert_eq!(Step::parse(body).as_ref(), Ok(&usual), "{body}");
+    }
+    let error = Step::parse(r#"{"id":1,"\ud800":2}"#).expect_err("a key that is no text");
+    assert!(error.to_string().starts_with("not JSON: "), "{error}");
+}
+
+#[test]
 fn what_go_refuses_or_crashes_on_is_named() {
     let check = |body: &str, expected: &str| {
         let error = Step::parse(body).expect_err(body).to_string();
