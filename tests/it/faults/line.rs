@@ -2,6 +2,9 @@
 
 use std::time::Duration;
 
+use tokio::time::{Instant, sleep};
+use tokio_postgres::Client;
+
 use crate::support::{self, BIG, Load, Program, Proxy, SMALL, Shape, eventually, serve, verify};
 
 /// Under load `harm` is done to the line five times, and everything arrives once.
@@ -48,42 +51,51 @@ async fn a_slow_line_loses_nothing() {
     .await;
 }
 
-/// A network that has forgotten the connections: no end is told, so the old session stands in the
-/// database with its locks, in the middle of its transaction.
-#[tokio::test(flavor = "multi_thread")]
-async fn a_line_that_falls_silent_in_the_middle_of_a_copy_is_given_up() {
-    // a COPY inserts, and locks, from its thousandth row on
-    let many = Shape {
-        steps: 2_000,
-        bytes: 100,
-    };
-    let database = support::database().await;
-    let (proxy, url) = database.line().await;
-    let flags = "--lanes 1 --statement-timeout 2s --max-unanswered-chunks 4";
-    let flags: Vec<_> = flags.split(' ').collect();
-    let service = serve(&url, &flags).await;
-    let load = Load::start(service.local_addr(), "h", 3, many).await;
-    let client = database.client().await;
-    let caught = async || {
-        let caught = "select exists (select from pg_stat_activity where datname = current_database()
-            and wait_event = 'ClientRead' and backend_xid is not null and now() - query_start > '1 s')";
-        client.query_one(caught, &[]).await.unwrap().get(0)
-    };
+/// A COPY inserts, and locks, from its thousandth row on.
+const MANY: Shape = Shape {
+    steps: 2_000,
+    bytes: 100,
+};
+/// One lane, so that what is caught is all there is.
+const ONE_LANE: &str = "--lanes 1 --statement-timeout 2s --max-unanswered-chunks 4";
+
+/// Whether a session stands in the middle of a COPY, waiting for a client that says nothing.
+async fn caught(client: &Client) -> bool {
+    let caught = "select exists (select from pg_stat_activity where datname = current_database()
+        and wait_event = 'ClientRead' and backend_xid is not null and now() - query_start > '1 s')";
+    client.query_one(caught, &[]).await.unwrap().get(0)
+}
+
+/// Holds the line again and again until it has [`caught`] one.
+async fn catch(proxy: &Proxy, load: &Load, client: &Client) {
     eventually("transaction caught in the middle", async || {
         proxy.hold_after(300_000);
         load.progress(1).await;
-        let held = tokio::time::Instant::now();
+        let held = Instant::now();
         while held.elapsed() < Duration::from_millis(1_500) {
-            if caught().await {
+            if caught(client).await {
                 return true;
             }
-            tokio::time::sleep(Duration::from_millis(50)).await;
+            sleep(Duration::from_millis(50)).await;
         }
         false
     })
     .await;
+}
+
+/// A network that has forgotten the connections: no end is told, so the old session stands in the
+/// database with its locks, in the middle of its transaction.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_line_that_falls_silent_in_the_middle_of_a_copy_is_given_up() {
+    let database = support::database().await;
+    let (proxy, url) = database.line().await;
+    let flags: Vec<_> = ONE_LANE.split(' ').collect();
+    let service = serve(&url, &flags).await;
+    let load = Load::start(service.local_addr(), "h", 3, MANY).await;
+    let client = database.client().await;
+    catch(&proxy, &load, &client).await;
     load.progress(5).await;
-    assert!(!caught().await, "the old session is ended");
+    assert!(!caught(&client).await, "the old session is ended");
     let ledgers = load.finish().await;
     for ledger in &ledgers {
         ledger.end.as_ref().expect("the streams are not harmed");
@@ -97,25 +109,14 @@ async fn a_line_that_falls_silent_in_the_middle_of_a_copy_is_given_up() {
 async fn a_session_that_nobody_knows_any_more_does_not_keep_its_locks() {
     let database = support::database().await;
     let (proxy, url) = database.line().await;
-    let flags = ["--database-url", &url, "--statement-timeout", "2s"];
+    let flags: Vec<_> = ["--database-url", &url]
+        .into_iter()
+        .chain(ONE_LANE.split(' '))
+        .collect();
     let mut program = Program::serve(&flags).await;
-    let load = Load::start(program.address, "u", 3, SMALL).await;
+    let load = Load::start(program.address, "u", 3, MANY).await;
     let client = database.client().await;
-    let caught = async || {
-        let caught = "select exists (select from pg_stat_activity where datname = current_database()
-            and wait_event = 'ClientRead' and backend_xid is not null and now() - state_change > '0.5 s')";
-        client
-            .query_one(caught, &[])
-            .await
-            .unwrap()
-            .get::<_, bool>(0)
-    };
-    eventually("transaction caught in the middle", async || {
-        proxy.hold_after(20_000);
-        tokio::time::sleep(Duration::from_secs(1)).await;
-        caught().await
-    })
-    .await;
+    catch(&proxy, &load, &client).await;
     program.kill9();
     let mut ledgers = load.ended().await;
     let mut program = Program::serve(&flags).await;
