@@ -175,7 +175,7 @@ async fn a_line_that_breaks_is_a_resync_and_then_goes_on() {
             where datname = current_database() and application_name = 'flowtrail changes'";
         client.query_one(lines, &[]).await.unwrap().get::<_, i64>(0)
     };
-    assert_eq!(lines().await, 2);
+    eventually("both lines stand", async || lines().await == 2).await;
     let end = "select pg_terminate_backend(pid) from pg_stat_activity
         where datname = current_database() and application_name = 'flowtrail changes'";
     assert_eq!(client.query(end, &[]).await.unwrap().len(), 2);
