@@ -22,8 +22,9 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Error, Lookout, Options, Refusal, Session, Target, errors,
+    Direct, Error, Lookout, Options, Refusal, Session, Target, errors,
     hosts::Hosts,
+    pipe::{Pipe, Secure},
     standing::{self, Line, Standing},
 };
 use crate::config::Database;
@@ -44,8 +45,21 @@ struct Inner {
     hosts: Hosts,
 }
 
-/// A connection without a task of its own, and what ends it from outside.
-type Opened = (Client, Line, CancellationToken);
+/// A connection without a task of its own.
+struct Opened {
+    client: Client,
+    line: Line,
+    pipe: Pipe,
+    /// What ends it from outside.
+    ended: CancellationToken,
+}
+
+/// A connection that has one.
+pub(super) struct Driven {
+    pub(super) client: Client,
+    pub(super) task: JoinHandle<()>,
+    direct: Direct,
+}
 
 impl fmt::Debug for Connector {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -136,8 +150,21 @@ impl Connector {
         purpose: &str,
         on_message: impl FnMut(AsyncMessage) + Send + 'static,
     ) -> Result<Client, Error> {
-        let (client, _) = self.open(purpose, on_message).await?;
-        Ok(client)
+        let driven = self.open(purpose, on_message).await?;
+        Ok(driven.client)
+    }
+
+    /// As [`Connector::connect`], for who also wants to speak with the server [directly](Direct).
+    ///
+    /// # Errors
+    /// As [`Connector::connect`].
+    pub async fn connect_direct(
+        &self,
+        purpose: &str,
+        on_message: impl FnMut(AsyncMessage) + Send + 'static,
+    ) -> Result<(Client, Direct), Error> {
+        let driven = self.open(purpose, on_message).await?;
+        Ok((driven.client, driven.direct))
     }
 
     /// What looks after several servers of which one is the primary, to [`Lookout::run`]; none when
@@ -164,7 +191,7 @@ impl Connector {
         &self,
         purpose: &str,
         on_message: impl FnMut(AsyncMessage) + Send + 'static,
-    ) -> Result<(Client, JoinHandle<()>), Error> {
+    ) -> Result<Driven, Error> {
         let deadline = Instant::now() + self.0.patience;
         let session = self.0.options.session;
         let mut primary = self.0.hosts.primary();
@@ -224,10 +251,10 @@ impl Connector {
     /// One server and no other, whatever it is, as it is looked at.
     pub(super) async fn single(&self, at: usize) -> Result<Client, Refusal> {
         let deadline = Instant::now() + self.0.each;
-        let ((client, line, _), _) = self.attempt(at, "lookout", deadline).await.1?;
+        let (mut opened, _) = self.attempt(at, "lookout", deadline).await.1?;
         // it outlives the end of the sessions, as it finds out what they wait for
-        let opened = (client, line, CancellationToken::new());
-        Ok(self.drive(opened, "lookout", at, |_| ()).0)
+        opened.ended = CancellationToken::new();
+        Ok(self.drive(opened, "lookout", at, |_| ()).client)
     }
 
     /// The numbers of the servers in the order in which they are tried.
@@ -263,20 +290,27 @@ impl Connector {
         let ended = self.0.hosts.session(at);
         let several = options.targets().len() > 1 && options.session.wants_primary();
         let attempt = async {
-            let (client, mut line) = config.connect(tls.clone()).await?;
+            let dialled = Pipe::dial(target, &config).await;
+            let pipe = dialled.map_err(|error| Refusal::of_line(target, &error))?;
+            let read = |error: tokio_postgres::Error| Refusal::read(target, &error);
+            let connecting = config.connect_raw(pipe.clone(), Secure::new(tls, target));
+            let (client, mut line) = connecting.await.map_err(read)?;
             let standing = if options.session == Session::Any {
                 Standing::default()
             } else {
-                standing::alongside(&mut line, standing::ask(&client, several)).await?
+                let asking = standing::ask(&client, several);
+                standing::alongside(&mut line, asking).await.map_err(read)?
             };
-            Ok(((client, line, ended), standing))
+            let opened = Opened {
+                client,
+                line,
+                pipe,
+                ended,
+            };
+            Ok((opened, standing))
         };
-        let outcome = match timeout(patience, attempt).await {
-            Ok(outcome) => {
-                outcome.map_err(|error: tokio_postgres::Error| Refusal::read(target, &error))
-            }
-            Err(_) => Err(Refusal::silence(target, patience)),
-        };
+        let outcome = timeout(patience, attempt).await;
+        let outcome = outcome.unwrap_or_else(|_| Err(Refusal::silence(target, patience)));
         (at, outcome)
     }
 
@@ -305,11 +339,18 @@ impl Connector {
     )]
     fn drive(
         &self,
-        (client, mut line, ended): Opened,
+        opened: Opened,
         purpose: &str,
         at: usize,
         mut on_message: impl FnMut(AsyncMessage) + Send + 'static,
-    ) -> (Client, JoinHandle<()>) {
+    ) -> Driven {
+        let Opened {
+            client,
+            mut line,
+            pipe,
+            ended,
+        } = opened;
+        let direct = Direct::new(pipe, ended.clone());
         let (purpose, target) = (purpose.to_owned(), self.target(at).to_string());
         tracing::debug!(purpose, target, "connected");
         let driven = async move {
@@ -327,6 +368,10 @@ impl Connector {
         let task = tokio::spawn(async move {
             ended.run_until_cancelled(driven).await;
         });
-        (client, task)
+        Driven {
+            client,
+            task,
+            direct,
+        }
     }
 }

@@ -19,7 +19,7 @@ use tokio_postgres::{
     types::{ToSql, Type},
 };
 
-use super::{Connector, Error, is_stale};
+use super::{Connector, Error, connect::Driven, is_stale};
 use crate::config::Database;
 
 /// How long an idle connection may take to show that it lives.
@@ -73,7 +73,7 @@ struct Dial {
 
 impl Dial {
     async fn dial(&self) -> Result<(Client, JoinHandle<()>), Error> {
-        let (client, task) = self.connector.open("queries", log).await?;
+        let Driven { client, task, .. } = self.connector.open("queries", log).await?;
         let statement = include_str!("../../sql/control/session.sql");
         let timeout: (&(dyn ToSql + Sync), Type) = (&self.statement_timeout, Type::TEXT);
         let timeouts = [timeout];

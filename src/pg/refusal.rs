@@ -120,7 +120,8 @@ impl Refusal {
         }
     }
 
-    fn of_line(target: &Target, error: &io::Error) -> Self {
+    /// The line to it could not be had.
+    pub(super) fn of_line(target: &Target, error: &io::Error) -> Self {
         if let Some(tls) = error.get_ref().and_then(|inner| inner.downcast_ref()) {
             return Self::of_tls(target, tls);
         }

@@ -112,14 +112,17 @@ pub fn verdict(error: &tokio_postgres::Error) -> Retry {
 /// or to none: it went away, shuts down, or became read-only in a failover.
 #[must_use]
 pub fn is_stale(error: &tokio_postgres::Error) -> bool {
-    error.code().map_or_else(
-        || verdict(error) == Backoff,
-        |code| {
-            *code == SqlState::READ_ONLY_SQL_TRANSACTION
-                || code.code().starts_with("57P")
-                || code.code().starts_with("08")
-        },
-    )
+    error
+        .code()
+        .map_or_else(|| verdict(error) == Backoff, ends_session)
+}
+
+/// Whether a server that says this leads nowhere from now on.
+#[must_use]
+pub fn ends_session(code: &SqlState) -> bool {
+    *code == SqlState::READ_ONLY_SQL_TRANSACTION
+        || code.code().starts_with("57P")
+        || code.code().starts_with("08")
 }
 
 #[cfg(test)]

@@ -2,13 +2,12 @@
 
 use std::{future::poll_fn, pin::pin, task::Poll};
 
-use tokio_postgres::{Client, Connection, SimpleQueryMessage, Socket, tls::MakeTlsConnect};
-use tokio_postgres_rustls::MakeRustlsConnect;
+use tokio_postgres::{Client, Connection, SimpleQueryMessage};
 
-use super::Session;
+use super::{Session, pipe::Pipe};
 
 /// A connection that has no task of its own yet.
-pub(super) type Line = Connection<Socket, <MakeRustlsConnect as MakeTlsConnect<Socket>>::Stream>;
+pub(super) type Line = Connection<Pipe, Pipe>;
 
 /// A server in recovery is a standby; either kind may refuse writes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

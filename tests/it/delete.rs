@@ -185,6 +185,16 @@ async fn events_of_a_clock_that_is_ahead_are_dropped_too() {
 
 #[tokio::test]
 async fn a_writer_that_had_not_seen_the_deletion_brings_nothing_back() {
+    a_late_writer(true, 4).await;
+}
+
+/// Its steps go straight into their table, and what is not as simple in a transaction behind them.
+#[tokio::test]
+async fn a_writer_that_had_seen_half_of_the_deletion_brings_nothing_back() {
+    a_late_writer(false, 2).await;
+}
+
+async fn a_late_writer(resent: bool, recorded: u64) {
     let database = support::database().await;
     let client = database.client().await;
     let one = support::serve(&database.url, &[]).await;
@@ -192,13 +202,13 @@ async fn a_writer_that_had_not_seen_the_deletion_brings_nothing_back() {
     record(&one, [start("i", 1_000), start("original", 900)]).await;
     support::hold(&client, "public.steps").await;
     let (mut slow, _) = Stream::greet(other.local_addr(), hello("orders")).await;
-    slow.chunk([
+    let late = [
         step("i", 0),
         step("i", 1),
         rerun_of("original", "i", 1_001),
         end("i", Some(1_000), 1_002),
-    ])
-    .await;
+    ];
+    slow.chunk_marked(resent, late).await;
     eventually("the writer is held", async || {
         let held = "select count(*) from pg_locks l join pg_stat_activity a using (pid)
             where l.locktype = 'advisory' and not l.granted and a.datname = current_database()";
@@ -210,7 +220,7 @@ async fn a_writer_that_had_not_seen_the_deletion_brings_nothing_back() {
     // meanwhile it is run again
     assert_eq!(record(&one, [start("i", LATER)]).await.recorded, 1);
     support::release(&client).await;
-    assert_eq!(slow.finish().await.recorded, 4, "it did not see");
+    assert_eq!(slow.finish().await.recorded, recorded, "it did not see");
 
     eventually("only the new attempt is left", async || {
         rows(&client, "i").await == [1, 0, 0, 0, 0, 0]

@@ -1,19 +1,30 @@
 //! Ends that come in a later batch than their start, which nearly always waits for them: one
 //! statement, which spares the transaction its staging table.
 
-use std::{
-    collections::{HashMap, HashSet},
-    error::Error as StdError,
-};
+use std::error::Error as StdError;
 
 use bytes::{BufMut as _, BytesMut};
-use futures_util::join;
-use tokio_postgres::{
-    Error,
-    types::{IsNull, ToSql, Type, to_sql_checked},
-};
+use tokio_postgres::types::{IsNull, ToSql, Type, to_sql_checked};
 
-use super::session::Session;
+use crate::pg::direct::{Error, Request};
+
+/// The names of what is prepared for them.
+pub const MERGE: &str = "ends";
+/// As [`MERGE`].
+pub const SHADOWED: &str = "shadowed";
+/// What `ends_merge` wants of each.
+const COLUMNS: [Type; 10] = [
+    Type::TEXT_ARRAY,
+    Type::TEXT_ARRAY,
+    Type::TEXT_ARRAY,
+    Type::TEXT_ARRAY,
+    Type::TEXT_ARRAY,
+    Type::TEXT_ARRAY,
+    Type::TIMESTAMP_ARRAY,
+    Type::TIMESTAMP_ARRAY,
+    Type::TEXT_ARRAY,
+    Type::BYTEA_ARRAY,
+];
 
 /// Bytes of values that go along as parameters, which both sides hold in memory at once.
 const MOST_BYTES: usize = 4 << 20;
@@ -26,73 +37,41 @@ pub struct LoneEnd<'a> {
     /// What ended.
     pub instance: &'a str,
     /// The values that `ends_merge` wants, in its order.
-    pub values: [Option<&'a [u8]>; 10],
-}
-
-/// What is still to be done.
-#[derive(Debug, Default)]
-pub struct Left {
-    /// The numbers of the ends that have to be staged.
-    pub numbers: Vec<usize>,
-    /// The instances among them that have a row only now.
-    pub orphans: Vec<String>,
+    pub values: [Option<&'a [u8]>; COLUMNS.len()],
 }
 
 /// A value in the database's own binary format.
 #[derive(Debug)]
 struct Encoded<'a>(Option<&'a [u8]>);
 
-/// Completes the instances that wait for `ends`. Left are ends that found none or a row that says
-/// something else, and those of instances that have their attempts kept apart.
+/// Completes the instances that wait for `ends`, within what `request` writes; holds it when one does
+/// not, or has its attempts kept apart.
 ///
 /// # Errors
-/// What the database said instead.
-pub async fn merge(session: &Session, ends: &[LoneEnd<'_>]) -> Result<Left, Error> {
-    let mut left = Left::default();
-    let (ends, large) = that_fit(ends);
-    left.numbers.extend(large.iter().map(|end| end.number));
-    if ends.is_empty() {
-        return Ok(left);
-    }
-    let instances: Vec<_> = ends.iter().map(|end| end.instance).collect();
+/// When they do not fit into the protocol.
+pub fn merge(request: &mut Request, ends: &[LoneEnd<'_>]) -> Result<(), Error> {
     let column = |at: usize| -> Vec<_> { ends.iter().map(|end| Encoded(end.values[at])).collect() };
-    let columns: [_; 10] = std::array::from_fn(column);
-    let columns = columns
-        .each_ref()
-        .map(|column| column as &(dyn ToSql + Sync));
-    let instances: [&(dyn ToSql + Sync); 1] = [&instances];
+    let columns: [_; COLUMNS.len()] = std::array::from_fn(column);
+    let columns: [(&(dyn ToSql + Sync), Type); COLUMNS.len()] =
+        std::array::from_fn(|at| (&columns[at] as _, COLUMNS[at].clone()));
+    request.execute(MERGE, &columns)?;
     // Attempts are set apart under the lock of the row, which is held when they are asked for.
-    let (merged, shadowed) = join!(
-        session.client.query(&session.ends_merge, &columns),
-        session.client.query(&session.ends_shadowed, &instances),
-    );
-    let (merged, shadowed) = (merged?, shadowed?);
-    let shadowed: HashSet<&str> = shadowed.iter().map(|row| row.get(0)).collect();
-    let inserted: HashMap<&str, bool> = merged
-        .iter()
-        .map(|row| (row.get("flowinstanceid"), row.get("inserted")))
-        .collect();
-    for end in ends {
-        let inserted = inserted.get(end.instance);
-        if inserted != Some(&false) || shadowed.contains(end.instance) {
-            left.numbers.push(end.number);
-        }
-        if inserted == Some(&true) {
-            left.orphans.push(end.instance.to_owned());
-        }
-    }
-    Ok(left)
+    let instances: Vec<_> = ends.iter().map(|end| end.instance).collect();
+    request.execute(SHADOWED, &[(&instances, Type::TEXT_ARRAY)])
 }
 
-/// The ends that may go along, and the others.
-fn that_fit<'a>(ends: &'a [LoneEnd<'a>]) -> (Vec<&'a LoneEnd<'a>>, Vec<&'a LoneEnd<'a>>) {
+/// The ends that may go along; adds the numbers of the others to `rest`.
+pub fn that_fit<'a>(ends: Vec<LoneEnd<'a>>, rest: &mut Vec<usize>) -> Vec<LoneEnd<'a>> {
     let mut left = MOST_BYTES;
-    ends.iter().partition(|end| {
+    let (fit, large): (Vec<_>, Vec<_>) = ends.into_iter().partition(|end| {
         let bytes = end.values.iter().flatten().map(|value| value.len()).sum();
-        let rest = left.checked_sub(bytes);
-        left = rest.unwrap_or(left);
-        rest.is_some()
-    })
+        let remain = left.checked_sub(bytes);
+        left = remain.unwrap_or(left);
+        remain.is_some()
+    });
+    rest.extend(large.iter().map(|end| end.number));
+    rest.sort_unstable();
+    fit
 }
 
 impl ToSql for Encoded<'_> {
@@ -131,10 +110,10 @@ mod tests {
                 values,
             }
         };
-        let ends = [end(0, b"{}"), end(1, &large), end(2, &large), end(3, b"{}")];
-        let (fit, others) = that_fit(&ends);
-        let numbers =
-            |ends: Vec<&LoneEnd<'_>>| -> Vec<_> { ends.iter().map(|end| end.number).collect() };
-        assert_eq!((numbers(fit), numbers(others)), (vec![0, 1, 3], vec![2]));
+        let ends = [end(0, b"{}"), end(1, &large), end(2, &large), end(4, b"{}")];
+        let mut rest = vec![3];
+        let fit = that_fit(ends.into(), &mut rest);
+        let fit: Vec<_> = fit.iter().map(|end| end.number).collect();
+        assert_eq!((fit, rest), (vec![0, 1, 4], vec![2, 3]));
     }
 }

@@ -5,7 +5,10 @@ use std::{borrow::Cow, fmt, time::Duration};
 use tokio_postgres::error::SqlState;
 
 use super::bisect::{Cause, Verdict};
-use crate::pg::{self, Retry};
+use crate::pg::{self, Retry, direct};
+
+/// The SQLSTATE of what holds a batch because an end in it is not as simple as it was taken for.
+const ODD_END: &str = "FT002";
 
 /// What events fill in `steps` and `flowstate`.
 const COLUMNS: [&str; 23] = [
@@ -41,6 +44,8 @@ pub enum Failure {
     Connect(pg::Error),
     /// A statement failed.
     Statement(tokio_postgres::Error),
+    /// A transaction failed that was sent in one go.
+    Direct(direct::Error),
     /// The database said nothing for this long.
     Silence(Duration),
     /// COMMIT was answered with a warning: the commit may be missing on a synchronous standby.
@@ -51,6 +56,15 @@ pub enum Failure {
     Schema,
     /// A record that stood in the way was moved by another writer meanwhile.
     Adrift,
+}
+
+/// An error of the database, whichever way it came.
+struct Said<'a> {
+    code: &'a SqlState,
+    message: &'a str,
+    table: Option<&'a str>,
+    column: Option<&'a str>,
+    constraint: Option<&'a str>,
 }
 
 impl Failure {
@@ -68,6 +82,7 @@ impl Failure {
         match self {
             Self::Connect(error) => error.retry(),
             Self::Statement(error) => pg::verdict(error),
+            Self::Direct(error) => error.retry(),
             Self::Silence(_) | Self::Doubtful | Self::Adrift => Retry::Backoff,
             Self::Elsewhere => Retry::AfterFix(
                 "let the database URL lead to the database that this server began with, or start the server anew",
@@ -78,14 +93,33 @@ impl Failure {
         }
     }
 
+    /// What the database said.
+    fn said(&self) -> Option<Said<'_>> {
+        match self {
+            Self::Statement(error) => error.as_db_error().map(|error| Said {
+                code: error.code(),
+                message: error.message(),
+                table: error.table(),
+                column: error.column(),
+                constraint: error.constraint(),
+            }),
+            Self::Direct(error) => error.complaint().map(|complaint| Said {
+                code: &complaint.code,
+                message: &complaint.message,
+                table: complaint.table.as_deref(),
+                column: complaint.column.as_deref(),
+                constraint: complaint.constraint.as_deref(),
+            }),
+            _ => None,
+        }
+    }
+
     /// Whether no row at all could pass: a column that is not of ours must not be null.
     fn refuses_every_row(&self) -> bool {
-        let Self::Statement(error) = self else {
-            return false;
-        };
-        let column = error.as_db_error().and_then(|refusal| refusal.column());
-        error.code() == Some(&SqlState::NOT_NULL_VIOLATION)
-            && column.is_some_and(|column| !COLUMNS.contains(&column))
+        self.said().is_some_and(|said| {
+            *said.code == SqlState::NOT_NULL_VIOLATION
+                && said.column.is_some_and(|column| !COLUMNS.contains(&column))
+        })
     }
 
     /// Whether half the rows may do where all took too long.
@@ -93,17 +127,16 @@ impl Failure {
         matches!(self, Self::Silence(_)) || self.is(&SqlState::QUERY_CANCELED)
     }
 
-    /// Whether the optimistic way met a record that is stored already, or another writer.
+    /// Whether the optimistic way met a record that is stored already, an end that no start waits for,
+    /// or another writer.
     pub fn conflict(&self) -> bool {
-        self.is(&SqlState::UNIQUE_VIOLATION) || self.deadlock()
+        let odd = |said: Said<'_>| said.code.code() == ODD_END;
+        self.is(&SqlState::UNIQUE_VIOLATION) || self.deadlock() || self.said().is_some_and(odd)
     }
 
     /// Whether it is about a row of this table.
     pub fn is_of(&self, table: &str) -> bool {
-        let Self::Statement(error) = self else {
-            return false;
-        };
-        error.as_db_error().and_then(|error| error.table()) == Some(table)
+        self.said().and_then(|said| said.table) == Some(table)
     }
 
     /// Whether another writer locked the same rows in another order.
@@ -112,13 +145,15 @@ impl Failure {
     }
 
     fn is(&self, code: &SqlState) -> bool {
-        matches!(self, Self::Statement(error) if error.code() == Some(code))
+        self.said().is_some_and(|said| said.code == code)
     }
 
     /// Whether the session can go on after a rollback.
     pub fn keeps_session(&self) -> bool {
         match self {
-            Self::Statement(error) => error.code().is_some() && !pg::is_stale(error),
+            Self::Statement(_) | Self::Direct(_) => {
+                self.said().is_some_and(|said| !pg::ends_session(said.code))
+            }
             Self::Adrift => true,
             Self::Connect(_)
             | Self::Silence(_)
@@ -130,14 +165,12 @@ impl Failure {
 
     /// What rows are refused for.
     fn cause(&self) -> Cause {
-        let refusal = match self {
-            Self::Statement(error) => error.as_db_error(),
-            _ => None,
-        };
+        let said = self.said();
+        let code = said.as_ref().map(|said| said.code.code());
         Cause {
-            code: refusal.map_or_else(String::new, |e| e.code().code().to_owned()),
-            constraint: refusal
-                .and_then(|e| e.constraint().or(e.column()))
+            code: code.unwrap_or_default().to_owned(),
+            constraint: said
+                .and_then(|said| said.constraint.or(said.column))
                 .map(str::to_owned),
         }
     }
@@ -151,7 +184,7 @@ impl Failure {
             Self::Adrift => "adrift",
             Self::Elsewhere => "elsewhere",
             Self::Schema => "schema",
-            Self::Statement(_) => match self.retry() {
+            Self::Statement(_) | Self::Direct(_) => match self.retry() {
                 Retry::Backoff => "retry",
                 Retry::AfterFix(_) => "operator",
                 Retry::Never => "refused",
@@ -165,12 +198,11 @@ impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let words: Cow<'_, str> = match self {
             Self::Connect(error) => error.to_string().into(),
-            Self::Statement(error) => match error.as_db_error() {
-                Some(refusal) => {
-                    format!("{} (SQLSTATE {})", refusal.message(), refusal.code().code()).into()
-                }
+            Self::Statement(error) => match self.said() {
+                Some(said) => format!("{} (SQLSTATE {})", said.message, said.code.code()).into(),
                 None => error.to_string().into(),
             },
+            Self::Direct(error) => error.to_string().into(),
             Self::Silence(time) => format!("no answer for {:.1} s", time.as_secs_f32()).into(),
             Self::Doubtful => "the commit was not confirmed by a synchronous standby".into(),
             Self::Elsewhere => "this is another database".into(),
@@ -184,6 +216,12 @@ impl fmt::Display for Failure {
 impl From<tokio_postgres::Error> for Failure {
     fn from(error: tokio_postgres::Error) -> Self {
         Self::Statement(error)
+    }
+}
+
+impl From<direct::Error> for Failure {
+    fn from(error: direct::Error) -> Self {
+        Self::Direct(error)
     }
 }
 

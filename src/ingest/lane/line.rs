@@ -25,8 +25,6 @@ pub struct Line {
     session: Option<Session>,
     /// Of the last session, which may outlive its connection.
     backend: Option<Backend>,
-    /// A warning once came that may have been of something else than a COMMIT.
-    commits_alone: bool,
 }
 
 impl Line {
@@ -39,7 +37,6 @@ impl Line {
             origin,
             session: None,
             backend: None,
-            commits_alone: false,
         }
     }
 
@@ -54,18 +51,19 @@ impl Line {
         way: Way,
     ) -> Result<Written, Failure> {
         let patience = self.patience();
-        let session = self.session().await?;
-        let outcome = timeout(patience, write(&session, batch, rows, way))
+        let mut session = self.session().await?;
+        let outcome = timeout(patience, write(&mut session, batch, rows, way))
             .await
             .unwrap_or(Err(Failure::Silence(patience)));
         let usable = match &outcome {
             Ok(_) => true,
+            // Sent in one go, the transaction has ended.
+            Err(failure @ Failure::Direct(_)) => failure.keeps_session(),
             Err(failure) => {
-                self.commits_alone |= matches!(failure, Failure::Doubtful);
                 session.is_in_step()
                     && failure.keeps_session()
                     && matches!(
-                        timeout(patience, session.client.batch_execute("rollback")).await,
+                        timeout(patience, session.client().batch_execute("rollback")).await,
                         Ok(Ok(()))
                     )
             }
@@ -84,8 +82,8 @@ impl Line {
         patience: Duration,
     ) -> Result<(), Failure> {
         let registering = async {
-            let session = self.session().await?;
-            apps::register(&session.client, apps).await?;
+            let mut session = self.session().await?;
+            apps::register(session.client(), apps).await?;
             Ok(session)
         };
         let session = timeout(patience, registering)
@@ -97,7 +95,9 @@ impl Line {
 
     /// Takes the session, or opens one in the place of the last one when it cannot be used.
     async fn session(&mut self) -> Result<Session, Failure> {
-        if let Some(session) = self.session.take().filter(|session| !session.is_closed()) {
+        if let Some(mut session) = self.session.take()
+            && !session.is_closed()
+        {
             return Ok(session);
         }
         let patience = self.settings.connect_timeout + self.patience();
@@ -108,10 +108,9 @@ impl Line {
             self.origin,
             self.backend,
         );
-        let mut session = timeout(patience, opening)
+        let session = timeout(patience, opening)
             .await
             .unwrap_or(Err(Failure::Silence(patience)))?;
-        session.commits_alone = self.commits_alone;
         self.backend = session.backend;
         Ok(session)
     }

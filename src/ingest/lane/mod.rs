@@ -35,6 +35,7 @@ pub(super) mod reruns;
 mod session;
 mod stage;
 mod standing;
+mod straight;
 mod tell;
 mod write;
 mod writer;

@@ -1,4 +1,5 @@
-//! A lane's connection: its settings, its staging tables, its prepared statements.
+//! A lane's connection: its settings, its staging tables, its prepared statements. It is spoken
+//! through directly, or with the driver.
 
 use std::sync::{
     Arc,
@@ -14,10 +15,10 @@ use tokio_postgres::{
 
 use uuid::Uuid;
 
-use super::{copy::Copying, failure::Failure, stage::Stage};
+use super::{failure::Failure, stage::Stage, straight};
 use crate::{
     config::Database,
-    pg::{Connector, migrate},
+    pg::{Connector, Direct, direct::Request, migrate},
 };
 
 /// How long a statement waits for somebody else's lock.
@@ -29,22 +30,19 @@ pub struct Session {
     pub(super) client: Client,
     /// Triggers and conflicts look different through Citus: always write the staged way.
     pub(super) citus: bool,
+    /// There are instances that were cut or deleted, or originals that are awaited.
+    pub(super) marked: bool,
     pub(super) marks_any: Statement,
-    pub(super) steps_copy: Statement,
     pub(super) steps_stage: Stage,
-    pub(super) flows_copy: Statement,
     pub(super) flows_stage: Stage,
-    pub(super) ends_merge: Statement,
-    pub(super) ends_shadowed: Statement,
     pub(super) flows_first: Statement,
     pub(super) flows_merge: Statement,
     pub(super) flows_shadowed: Statement,
     /// What stands for it in the database, where the role may know.
     pub(super) backend: Option<Backend>,
+    direct: Direct,
     warned: Arc<AtomicBool>,
     out_of_step: AtomicBool,
-    /// COMMIT waits for what is in front of it, so that a warning is surely its own.
-    pub(super) commits_alone: bool,
 }
 
 /// A process of the database; its number alone may be given to another one later.
@@ -71,18 +69,14 @@ impl Session {
     ) -> Result<Self, Failure> {
         let warned = Arc::new(AtomicBool::new(false));
         let warn = Arc::clone(&warned);
-        let client = connector
-            .connect(&format!("lane {lane}"), move |message| {
+        let (client, mut direct) = connector
+            .connect_direct(&format!("lane {lane}"), move |message| {
                 if let AsyncMessage::Notice(notice) = message
                     && notice.parsed_severity() == Some(Severity::Warning)
                     // a rollback after a COMMIT that failed
                     && *notice.code() != SqlState::NO_ACTIVE_SQL_TRANSACTION
                 {
-                    tracing::warn!(
-                        code = notice.code().code(),
-                        "the database warns: {}",
-                        notice.message()
-                    );
+                    tell(notice.code(), notice.message());
                     warn.store(true, Ordering::Release);
                 }
             })
@@ -101,7 +95,7 @@ impl Session {
             return Err(Failure::Adrift);
         };
         verify(&client, origin).await?;
-        let citus = row.get("citus");
+        let citus: bool = row.get("citus");
         let backend = row
             .get::<_, Option<f64>>("started_at")
             .map(|started_at| Backend {
@@ -135,13 +129,20 @@ impl Session {
             include_str!("../../../sql/ingest/flows_restage.sql"),
         )
         .await?;
+        if !citus {
+            let mut request = Request::default();
+            for (name, statement) in straight::PREPARED {
+                request.prepare(name, statement)?;
+            }
+            direct.exchange(request).await?;
+            direct.give_back();
+        }
         let prepare = |sql| client.prepare(sql);
+        let marks_any = prepare(include_str!("../../../sql/ingest/marks_any.sql")).await?;
+        let any = client.query_one(&marks_any, &[]).await?;
         Ok(Self {
-            marks_any: prepare(include_str!("../../../sql/ingest/marks_any.sql")).await?,
-            steps_copy: prepare(include_str!("../../../sql/ingest/steps_copy.sql")).await?,
-            flows_copy: prepare(include_str!("../../../sql/ingest/flows_copy.sql")).await?,
-            ends_merge: prepare(include_str!("../../../sql/ingest/ends_merge.sql")).await?,
-            ends_shadowed: prepare(include_str!("../../../sql/ingest/ends_shadowed.sql")).await?,
+            marked: any.get("cuts") || any.get("reruns"),
+            marks_any,
             flows_first: prepare(include_str!("../../../sql/ingest/flows_first.sql")).await?,
             flows_merge: prepare(include_str!("../../../sql/ingest/flows_merge.sql")).await?,
             flows_shadowed: prepare(include_str!("../../../sql/ingest/flows_shadowed.sql")).await?,
@@ -149,16 +150,37 @@ impl Session {
             flows_stage,
             citus,
             backend,
+            direct,
             warned,
             out_of_step: AtomicBool::new(false),
-            commits_alone: false,
             client,
         })
     }
 
     /// Whether the connection is gone.
-    pub fn is_closed(&self) -> bool {
-        self.client.is_closed()
+    pub fn is_closed(&mut self) -> bool {
+        self.client.is_closed() || self.direct.is_closed()
+    }
+
+    /// Sends a transaction of its own in one go; answers with the number of its rows.
+    ///
+    /// # Errors
+    /// What the database did instead; [`Failure::Doubtful`] when it warned at the commit.
+    pub async fn exchange(&mut self, request: Request) -> Result<usize, Failure> {
+        let answer = self.direct.exchange(request).await?;
+        for warning in &answer.warnings {
+            tell(&warning.code, &warning.message);
+        }
+        if answer.doubtful {
+            return Err(Failure::Doubtful);
+        }
+        Ok(answer.rows)
+    }
+
+    /// The client, for whom the connection is again.
+    pub fn client(&mut self) -> &Client {
+        self.direct.give_back();
+        &self.client
     }
 
     /// A COPY was begun in vain. The driver ends its request a second time, and takes that answer for
@@ -177,33 +199,32 @@ impl Session {
     /// # Errors
     /// What the database did instead.
     pub async fn begin(&self) -> Result<(), Error> {
-        self.warned.store(false, Ordering::Release);
         self.client.batch_execute("begin").await
     }
 
-    /// Ends the `last` COPY, if any, empties the staging tables and commits. Never cancel this: when
-    /// it does not answer in time, drop the session.
+    /// Empties the staging tables and commits, once everything before is answered. Never cancel this:
+    /// when it does not answer in time, drop the session.
     ///
     /// # Errors
     /// What the database did instead; [`Failure::Doubtful`] when it warned.
-    pub async fn commit(&self, mut last: Option<Copying>) -> Result<(), Failure> {
-        if self.commits_alone {
-            Copying::finish(last.take()).await?;
-            self.warned.store(false, Ordering::Release);
-        }
+    pub async fn commit(&self) -> Result<(), Failure> {
+        self.warned.store(false, Ordering::Release);
         // What comes behind something that failed fails as well, and COMMIT rolls back.
-        let (finished, steps, flows, committed) = join!(
-            Copying::finish(last),
+        let (steps, flows, committed) = join!(
             self.steps_stage.empty(&self.client),
             self.flows_stage.empty(&self.client),
             self.client.batch_execute("commit"),
         );
-        finished.and(steps).and(flows).and(committed)?;
+        steps.and(flows).and(committed)?;
         if self.warned.load(Ordering::Acquire) {
             return Err(Failure::Doubtful);
         }
         Ok(())
     }
+}
+
+fn tell(code: &SqlState, warning: &str) {
+    tracing::warn!(code = code.code(), "the database warns: {warning}");
 }
 
 /// A server that began while its database was away learns here where its URL leads.

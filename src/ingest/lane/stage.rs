@@ -46,21 +46,20 @@ impl Stage {
         })
     }
 
-    /// Ends the COPY `before`, if any, and begins one that puts `rows` in.
+    /// Begins a COPY that puts `rows` in.
     ///
     /// # Errors
     /// What the database said instead.
     pub async fn fill(
         &self,
         session: &Session,
-        before: Option<Copying>,
         rows: impl Iterator<Item = Bytes>,
     ) -> Result<Copying, Error> {
         self.filled.store(true, Ordering::Relaxed);
         let rows = rows.inspect(|row| {
             self.bytes.fetch_add(row.len(), Ordering::Relaxed);
         });
-        let mut copying = Copying::follow(before, session, &self.copy).await?;
+        let mut copying = Copying::begin(session, &self.copy).await?;
         copying.send(rows).await?;
         Ok(copying)
     }

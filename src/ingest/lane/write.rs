@@ -1,9 +1,9 @@
-//! One transaction: rows of a batch into the tables.
+//! Rows of a batch into the tables.
 //!
-//! Steps go the optimistic way, COPY straight into `steps`, or the staged way, COPY into a
-//! temporary table and from there what is new or later. The staged way is taken where records may
-//! be there already, and where a rerun has cut an instance. So do instances that begin in the batch,
-//! folded into rows of `flowstate`; all other starts and ends are staged.
+//! Nearly all go [straight](super::straight) there. The others go the staged way, in a transaction of
+//! their own behind it: COPY into a temporary table, and from there what is new or later. It is taken
+//! where records may be there already, where a rerun has cut an instance, and for starts and ends that
+//! say less or more than when an instance began and ended.
 
 use std::ops::Range;
 
@@ -12,11 +12,9 @@ use tokio_postgres::{Row, types::Type};
 
 use super::{
     batch::{Batch, Fate},
-    copy::Copying,
-    ends::{self, Left},
     failure::Failure,
-    fold::Folded,
     session::Session,
+    straight,
 };
 
 /// How rows are written.
@@ -49,71 +47,60 @@ struct Marks {
     awaited: Vec<String>,
 }
 
-/// Writes `rows` of `batch` and commits.
+/// Writes `rows` of `batch` and commits, in two transactions if need be: where the second one fails,
+/// what the first has stored is met again, and merged with itself.
 ///
 /// # Errors
-/// Why nothing is known to be stored; the transaction is still open unless the session is of no
-/// more use.
+/// Why some are not known to be stored; a transaction of the driver may still be open.
 pub async fn write(
-    session: &Session,
+    session: &mut Session,
     batch: &Batch,
     rows: &Range<usize>,
     way: Way,
 ) -> Result<Written, Failure> {
-    let client = &session.client;
-    let (steps, flows) = (batch.step_range(rows), batch.flow_range(rows));
     let straight = way != Way::Staged && !session.citus;
-    let opening = async {
-        if !straight || steps.is_empty() {
-            return Ok(None);
-        }
-        Copying::begin(session, &session.steps_copy).await.map(Some)
+    let written = if straight {
+        straight::write(session, batch, rows, way).await?
+    } else {
+        None
     };
-    let (begun, any, opened) = join!(
-        session.begin(),
-        client.query_one(&session.marks_any, &[]),
-        opening
-    );
-    begun?;
-    let (any, mut last) = (any?, opened?);
-    let (any_cut, any_rerun) = (any.get("cuts"), any.get("reruns"));
-    if any_cut || any_rerun {
-        // More is to be asked than a COPY under way allows.
-        Copying::finish(last.take()).await?;
+    let (steps, flows) = match written {
+        Some(rest) => (0..0, rest),
+        None => (batch.step_range(rows), batch.flow_range(rows).collect()),
+    };
+    if steps.is_empty() && flows.is_empty() {
+        return Ok(Written::default());
     }
-    let marks = marks(session, batch, rows, any_cut, any_rerun).await?;
-    let optimistic = straight && marks.cut.is_empty();
+    session.client();
+    stage(session, batch, rows, steps, &flows).await
+}
 
+/// Writes these `steps` and `flows` of `rows` the staged way.
+async fn stage(
+    session: &Session,
+    batch: &Batch,
+    rows: &Range<usize>,
+    steps: Range<usize>,
+    flows: &[usize],
+) -> Result<Written, Failure> {
+    let client = &session.client;
+    let asking = client.query_one(&session.marks_any, &[]);
+    let (begun, any) = join!(session.begin(), asking);
+    begun?;
+    let any = any?;
+    let marks = marks(session, batch, rows, any.get("cuts"), any.get("reruns")).await?;
     let mut written = Written::default();
     if !steps.is_empty() {
-        if optimistic {
-            let mut copying = match last {
-                Some(copying) => copying,
-                None => Copying::begin(session, &session.steps_copy).await?,
-            };
-            copying.send(batch.step_slices(steps)).await?;
-            last = Some(copying);
-        } else {
-            stage_steps(session, batch, steps, &marks, &mut written).await?;
-        }
+        stage_steps(session, batch, steps, &marks, &mut written).await?;
     }
-    let staged = if optimistic && way == Way::Optimistic && !flows.is_empty() {
-        fold_in(session, &mut last, batch.fold(flows)).await?
-    } else {
-        Left {
-            numbers: flows.collect(),
-            ..Left::default()
-        }
-    };
-    let reruns = batch.reruns() && !staged.numbers.is_empty();
-    if !staged.numbers.is_empty() {
-        stage_flows(session, batch, last.take(), staged, &marks, &mut written).await?;
+    let reruns = batch.reruns() && !flows.is_empty();
+    if !flows.is_empty() {
+        stage_flows(session, batch, flows, &marks, &mut written).await?;
     }
     if reruns || !marks.awaited.is_empty() {
-        Copying::finish(last.take()).await?;
         super::reruns::count(client, marks.awaited, reruns).await?;
     }
-    session.commit(last).await?;
+    session.commit().await?;
     Ok(written)
 }
 
@@ -155,8 +142,8 @@ async fn stage_steps(
 ) -> Result<(), Failure> {
     let client = &session.client;
     let slices = batch.step_slices(range.clone());
-    let copying = session.steps_stage.fill(session, None, slices).await?;
-    Copying::finish(Some(copying)).await?;
+    let copying = session.steps_stage.fill(session, slices).await?;
+    copying.finish().await?;
     if !marks.cut.is_empty() {
         let place = include_str!("../../../sql/ingest/steps_place.sql");
         client
@@ -193,55 +180,17 @@ async fn stage_steps(
     Ok(())
 }
 
-/// Writes what was folded behind the `last` COPY; answers with what has to be staged.
-async fn fold_in(
-    session: &Session,
-    last: &mut Option<Copying>,
-    folded: Folded<'_>,
-) -> Result<Left, Failure> {
-    let Folded { rows, ends, rest } = folded;
-    let mut left = Left::default();
-    if !rows.is_empty() || !ends.is_empty() {
-        let opening = async {
-            if rows.is_empty() {
-                return Ok(None);
-            }
-            let copying = Copying::begin(session, &session.flows_copy);
-            copying.await.map(Some)
-        };
-        let (finished, merged, opened) = join!(
-            Copying::finish(last.take()),
-            ends::merge(session, &ends),
-            opening
-        );
-        finished?;
-        left = merged?;
-        *last = opened?;
-        if let Some(copying) = last {
-            copying.send(rows.into_iter()).await?;
-        }
-    }
-    left.numbers.extend(rest);
-    left.numbers.sort_unstable();
-    Ok(left)
-}
-
-/// Ends the COPY `before`, stages these starts and ends and merges them.
+/// Stages the starts and ends of these `numbers` and merges them.
 async fn stage_flows(
     session: &Session,
     batch: &Batch,
-    before: Option<Copying>,
-    staged: Left,
+    numbers: &[usize],
     marks: &Marks,
     written: &mut Written,
 ) -> Result<(), Failure> {
     let client = &session.client;
-    let Left {
-        numbers,
-        mut orphans,
-    } = staged;
-    let slices = batch.flow_slices(&numbers).into_iter();
-    let copying = session.flows_stage.fill(session, before, slices).await?;
+    let slices = batch.flow_slices(numbers).into_iter();
+    let copying = session.flows_stage.fill(session, slices).await?;
     let unknown = async {
         if !batch.complete_only() {
             return Ok(Vec::new());
@@ -259,7 +208,7 @@ async fn stage_flows(
     };
     // One behind the other, without waiting in between.
     let (finished, first, unknown, deleted, merged, shadowed) = join!(
-        Copying::finish(Some(copying)),
+        copying.finish(),
         client.query_one(&session.flows_first, &[]),
         unknown,
         deleted,
@@ -270,6 +219,7 @@ async fn stage_flows(
     let first: i32 = first?.get("first");
     let (unknown, merged, shadowed) = (unknown?, deleted.and(merged)?, shadowed?);
     let mut fates = vec![Fate::Superseded; numbers.len()];
+    let mut orphans: Vec<String> = Vec::new();
     let position = |ord: i32| number(ord, first, 0);
     for row in unknown {
         fates[position(row.get("ord"))] = Fate::Skipped;

@@ -12,7 +12,7 @@ use tokio::sync::watch;
 
 use super::{Options, Status, format::Seed};
 
-/// For so long after the disk refused we say that it would again.
+/// For so long after something was refused we say that it would be again.
 const REFUSAL: Duration = Duration::from_secs(5);
 
 /// A segment that is not deleted.
@@ -65,7 +65,7 @@ pub struct State {
     pub rejected_kept: u64,
     /// Preallocated bytes that can be written to without a new segment.
     pub room: u64,
-    /// When the disk refused last.
+    /// When something was refused last, unless something was taken or deleted since.
     pub refused_at: Option<Instant>,
     /// Nothing is taken any more.
     pub closed: bool,
@@ -88,6 +88,7 @@ impl State {
             return;
         };
         let segment = self.segments.remove(at);
+        self.refused_at = None;
         let lost = segment.records.saturating_sub(given.records);
         self.records = self.records.saturating_sub(lost);
         let lost = segment.events.saturating_sub(given.events);

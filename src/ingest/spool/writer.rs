@@ -236,6 +236,8 @@ impl Writer {
         let spare = self.active.as_ref().map_or(0, Active::room);
         let held = self.shared.state().bytes().saturating_sub(spare);
         if held + bytes > options.limit_bytes {
+            // there may be room for less, which whoever waits with more does not come to
+            self.shared.state().refused_at = Some(Instant::now());
             return Err(Refused::Full);
         }
         self.sync()?;

@@ -10,7 +10,7 @@ use super::{Error, Pending};
 /// The table in which the runner keeps what was applied.
 const HISTORY: &str = "flowtrail.migrations";
 
-const FILES: [(&str, &str); 6] = [
+const FILES: [(&str, &str); 7] = [
     (
         "V1__public_tables",
         include_str!("../../../sql/migrations/V1__public_tables.sql"),
@@ -34,6 +34,10 @@ const FILES: [(&str, &str); 6] = [
     (
         "V6__short_keys",
         include_str!("../../../sql/migrations/V6__short_keys.sql"),
+    ),
+    (
+        "V7__hold",
+        include_str!("../../../sql/migrations/V7__hold.sql"),
     ),
 ];
 

@@ -70,6 +70,15 @@ async fn a_few_streams_of_one_app_get_as_much_as_many_of_another() {
         held
     };
     let mut lock = database.client().await;
+    // what is shared is a database that takes less than either could send
+    let slow = "create function public.slow() returns trigger language plpgsql as $$
+        begin
+          perform pg_sleep(0.1);
+          return null;
+        end $$;
+        create trigger slow before insert on public.steps
+          for each statement execute function public.slow()";
+    lock.batch_execute(slow).await.unwrap();
     let locked = lock.transaction().await.unwrap();
     locked
         .batch_execute("lock table public.steps")

@@ -8,13 +8,14 @@ use futures_util::future::join_all;
 
 use crate::support::{self, TestDatabase};
 
-const EVERYTHING: [&str; 14] = [
+const EVERYTHING: [&str; 15] = [
     "migration 1 public_tables",
     "migration 2 own_schema",
     "migration 3 toggle_trigger",
     "migration 4 skipped_instances",
     "migration 5 reading_views",
     "migration 6 short_keys",
+    "migration 7 hold",
     "index flowtrail_flowstate_by_app",
     "index flowtrail_flowstate_by_version",
     "index flowtrail_flowstate_by_flow",
@@ -124,7 +125,7 @@ async fn the_printed_script_goes_on_from_where_a_database_is() {
     client
         .batch_execute(
             "drop trigger flowtrail_toggle_changed on public.appstate;
-             drop function flowtrail.tell_toggle_changed;
+             drop function flowtrail.tell_toggle_changed, flowtrail.hold;
              drop table flowtrail.skipped_instances;
              drop view flowtrail.stored_apps, flowtrail.instances, flowtrail.numbered_attempts, flowtrail.step_versions;
              delete from flowtrail.migrations where version > 2;

@@ -59,6 +59,26 @@ async fn a_full_spool_refuses_until_a_segment_is_finished() {
 }
 
 #[tokio::test]
+async fn room_for_less_than_what_waits_is_not_enough() {
+    let dir = TempDir::new().expect("a directory");
+    let options = Options {
+        limit_bytes: 4_500,
+        ..options(&dir)
+    };
+    let (spool, _reader) = open(&options);
+    spool.append(vec![record(1, 1, 1000)]).await.expect("room");
+    assert!(spool.status().takes);
+    let more = || (0..3).map(|_| record(2, 1, 1000)).collect();
+    assert_eq!(spool.append(more()).await, Err(Refused::Full));
+    assert!(
+        !spool.status().takes,
+        "whoever waits asks for as much again"
+    );
+    spool.append(vec![record(3, 1, 100)]).await.expect("room");
+    assert!(spool.status().takes);
+}
+
+#[tokio::test]
 async fn a_full_disk_refuses_a_group_and_nothing_of_it_is_kept() {
     let dir = TempDir::new().expect("a directory");
     let options = options(&dir);
