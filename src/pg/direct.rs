@@ -143,7 +143,7 @@ impl Direct {
             let mut stream = Pin::new(&mut **stream);
             while rope.has_remaining() {
                 let sent = poll_write_buf(stream.as_mut(), cx, &mut rope);
-                if !matches!(sent, Poll::Ready(Ok(_))) {
+                if !matches!(sent, Poll::Ready(Ok(1..))) {
                     break;
                 }
             }

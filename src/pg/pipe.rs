@@ -49,13 +49,19 @@ impl Duplex for SecureStream {
 
 /// The driver's end.
 #[derive(Clone)]
-pub(super) struct Pipe(Arc<Mutex<Place>>);
+pub(super) struct Pipe(Arc<Mutex<State>>);
+
+struct State {
+    place: Place,
+    /// Whom to wake when the stream comes back, or does not. Who borrowed it has taken the driver's
+    /// place among those whom the socket wakes.
+    driver: Waker,
+}
 
 /// Where the stream is.
 enum Place {
     Home(Stream),
-    /// Holds whom to wake when it comes back.
-    Lent(Option<Waker>),
+    Lent,
     /// It was lent and did not come back.
     Lost,
 }
@@ -72,17 +78,17 @@ impl Pipe {
         } else {
             Box::new(tcp(target, config).await?)
         };
-        Ok(Self(Arc::new(Mutex::new(Place::Home(stream)))))
+        Ok(Self(Arc::new(Mutex::new(State {
+            place: Place::Home(stream),
+            driver: Waker::noop().clone(),
+        }))))
     }
 
     /// Takes the stream; none when it is elsewhere. Nothing may be open with the driver.
     pub(super) fn lend(&self) -> Option<Stream> {
-        let mut place = self.place();
-        match std::mem::replace(&mut *place, Place::Lost) {
-            Place::Home(stream) => {
-                *place = Place::Lent(None);
-                Some(stream)
-            }
+        let place = &mut self.state().place;
+        match std::mem::replace(place, Place::Lent) {
+            Place::Home(stream) => Some(stream),
             elsewhere => {
                 *place = elsewhere;
                 None
@@ -93,14 +99,12 @@ impl Pipe {
     /// Gives the stream back, between two messages of either side; none says that it is lost, and
     /// ends the connection.
     pub(super) fn give_back(&self, stream: Option<Stream>) {
-        let place = stream.map_or(Place::Lost, Place::Home);
-        let before = std::mem::replace(&mut *self.place(), place);
-        if let Place::Lent(Some(driver)) = before {
-            driver.wake();
-        }
+        let mut state = self.state();
+        state.place = stream.map_or(Place::Lost, Place::Home);
+        state.driver.wake_by_ref();
     }
 
-    fn place(&self) -> MutexGuard<'_, Place> {
+    fn state(&self) -> MutexGuard<'_, State> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -110,12 +114,11 @@ impl Pipe {
         cx: &mut Context<'_>,
         work: impl FnOnce(Pin<&mut Stream>, &mut Context<'_>) -> Poll<io::Result<T>>,
     ) -> Poll<io::Result<T>> {
-        match &mut *self.place() {
+        let mut state = self.state();
+        state.driver.clone_from(cx.waker());
+        match &mut state.place {
             Place::Home(stream) => work(Pin::new(stream), cx),
-            Place::Lent(driver) => {
-                *driver = Some(cx.waker().clone());
-                Poll::Pending
-            }
+            Place::Lent => Poll::Pending,
             Place::Lost => Poll::Ready(Err(io::ErrorKind::UnexpectedEof.into())),
         }
     }
@@ -151,9 +154,9 @@ impl AsyncWrite for Pipe {
 
 impl TlsStream for Pipe {
     fn channel_binding(&self) -> ChannelBinding {
-        match &*self.place() {
+        match &self.state().place {
             Place::Home(stream) => stream.binding(),
-            Place::Lent(_) | Place::Lost => ChannelBinding::none(),
+            Place::Lent | Place::Lost => ChannelBinding::none(),
         }
     }
 }

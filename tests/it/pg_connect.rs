@@ -1,6 +1,7 @@
 //! The way to PostgreSQL: which server, refusals in one line, messages in order.
 
 mod check;
+mod direct;
 mod pool;
 mod server;
 mod tls;

@@ -60,10 +60,11 @@ impl Line {
             // Sent in one go, the transaction has ended.
             Err(failure @ Failure::Direct(_)) => failure.keeps_session(),
             Err(failure) => {
+                session.give_back();
                 session.is_in_step()
                     && failure.keeps_session()
                     && matches!(
-                        timeout(patience, session.client().batch_execute("rollback")).await,
+                        timeout(patience, session.client.batch_execute("rollback")).await,
                         Ok(Ok(()))
                     )
             }
@@ -83,7 +84,8 @@ impl Line {
     ) -> Result<(), Failure> {
         let registering = async {
             let mut session = self.session().await?;
-            apps::register(session.client(), apps).await?;
+            session.give_back();
+            apps::register(&session.client, apps).await?;
             Ok(session)
         };
         let session = timeout(patience, registering)

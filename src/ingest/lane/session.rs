@@ -177,10 +177,9 @@ impl Session {
         Ok(answer.rows)
     }
 
-    /// The client, for whom the connection is again.
-    pub fn client(&mut self) -> &Client {
+    /// Gives the connection back to the driver, before its client is asked anything.
+    pub fn give_back(&mut self) {
         self.direct.give_back();
-        &self.client
     }
 
     /// A COPY was begun in vain. The driver ends its request a second time, and takes that answer for

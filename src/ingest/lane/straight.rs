@@ -46,12 +46,13 @@ pub async fn write(
     way: Way,
 ) -> Result<Option<Vec<usize>>, Failure> {
     let (steps, flows) = (batch.step_range(rows), batch.flow_range(rows));
-    let folded = match way {
-        Way::Optimistic => batch.fold(flows),
-        Way::OptimisticSteps | Way::Staged => Folded {
+    let folded = if way == Way::Optimistic {
+        batch.fold(flows)
+    } else {
+        Folded {
             rest: flows.collect(),
             ..Folded::default()
-        },
+        }
     };
     let Folded {
         rows: begun,

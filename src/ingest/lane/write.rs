@@ -71,7 +71,7 @@ pub async fn write(
     if steps.is_empty() && flows.is_empty() {
         return Ok(Written::default());
     }
-    session.client();
+    session.give_back();
     stage(session, batch, rows, steps, &flows).await
 }
 

@@ -13,8 +13,9 @@ use super::{super::binary, Error, Rope};
 
 /// Bytes of one message of a COPY, about: small ones cost the server wake-ups, large ones memory.
 const MESSAGE_BYTES: usize = 128 << 10;
-/// Slices of fewer bytes are copied together: one more piece costs as much.
-const COPIED_BYTES: usize = 2 << 10;
+/// Slices of fewer bytes are copied together: one more piece to send costs as much. What is copied is
+/// memory that nobody has accounted for.
+const COPIED_BYTES: usize = 512;
 /// The name of what is not prepared.
 const UNNAMED: &str = "";
 /// Everything goes in PostgreSQL's binary format.
