@@ -91,8 +91,9 @@ impl Direct {
     /// [closed](Direct::is_closed).
     pub async fn exchange(&mut self, request: Request) -> Result<Answer, Error> {
         let ended = self.ended.clone();
+        let (rope, executed) = request.finish();
         ended
-            .run_until_cancelled(self.speak(request.finish()))
+            .run_until_cancelled(self.speak(rope, executed))
             .await
             .unwrap_or_else(|| Err(Error::Line(io::ErrorKind::ConnectionAborted.into())))
     }
@@ -129,7 +130,8 @@ impl Direct {
         }
     }
 
-    async fn speak(&mut self, mut rope: Rope) -> Result<Answer, Error> {
+    /// Sends `rope`, which executes so many statements.
+    async fn speak(&mut self, mut rope: Rope, executed: usize) -> Result<Answer, Error> {
         if self.stream.is_none() {
             self.stream = self.pipe.lend();
         }
@@ -138,6 +140,7 @@ impl Direct {
         };
         self.midway = true;
         let (received, mut answer, mut refusal) = (&mut self.received, Answer::default(), None);
+        let mut completed = 0;
         let heard = poll_fn(|cx| {
             // When the server does not listen any more, it has said why.
             let mut stream = Pin::new(&mut **stream);
@@ -151,7 +154,10 @@ impl Direct {
             loop {
                 while let Some(message) = Message::parse(received)? {
                     match message {
-                        Message::ReadyForQuery(state) => return Poll::Ready(idle(state.status())),
+                        Message::ReadyForQuery(state) => {
+                            let whole = refusal.is_some() || completed == executed;
+                            return Poll::Ready(ended(whole, state.status()));
+                        }
                         Message::ErrorResponse(body) => {
                             let complaint = Complaint::read(body.fields())?;
                             refusal.get_or_insert(complaint);
@@ -160,7 +166,10 @@ impl Direct {
                             let complaint = Complaint::read(body.fields())?;
                             answer.notice(complaint);
                         }
-                        Message::CommandComplete(_) => answer.doubtful = false,
+                        Message::CommandComplete(_) => {
+                            completed += 1;
+                            answer.doubtful = false;
+                        }
                         Message::DataRow(_) => answer.rows += 1,
                         _ => {}
                     }
@@ -237,11 +246,12 @@ impl fmt::Display for Error {
 
 impl std::error::Error for Error {}
 
-/// Nothing is committed while a transaction is open.
-fn idle(state: u8) -> io::Result<()> {
-    if state == IDLE {
+/// Nothing is committed while a transaction is open, or when the answer is one to somebody else: the
+/// driver may have asked something that nobody waits for.
+fn ended(whole: bool, state: u8) -> io::Result<()> {
+    if whole && state == IDLE {
         return Ok(());
     }
-    let message = "a transaction is open that nobody began";
+    let message = "the database answers something that was not asked";
     Err(io::Error::new(io::ErrorKind::InvalidData, message))
 }

@@ -27,6 +27,7 @@ pub struct Request {
     rope: Rope,
     /// Behind the rope.
     tail: BytesMut,
+    executed: usize,
 }
 
 impl Request {
@@ -68,7 +69,9 @@ impl Request {
             BindError::Serialization(error) => error,
         })
         .and_then(|()| frontend::execute(UNNAMED, 0, &mut self.tail))
-        .map_err(Error::Line)
+        .map_err(Error::Line)?;
+        self.executed += 1;
+        Ok(())
     }
 
     /// Plans and executes `statement` this once.
@@ -125,11 +128,11 @@ impl Request {
         Ok(())
     }
 
-    /// Ends the transaction.
-    pub(super) fn finish(mut self) -> Rope {
+    /// Ends the transaction; answers with its bytes and the number of statements that it executes.
+    pub(super) fn finish(mut self) -> (Rope, usize) {
         frontend::sync(&mut self.tail);
         self.rope.push(self.tail.freeze());
-        self.rope
+        (self.rope, self.executed)
     }
 }
 
@@ -140,7 +143,8 @@ mod tests {
     use super::*;
 
     /// The kinds of the messages of `bytes`, and the data of the COPY among them.
-    fn read(mut bytes: Rope) -> (String, Vec<Bytes>) {
+    fn read(request: Request) -> (String, Vec<Bytes>) {
+        let (mut bytes, executed) = request.finish();
         let (mut kinds, mut data) = (String::new(), Vec::new());
         while bytes.has_remaining() {
             let kind = char::from(bytes.get_u8());
@@ -151,6 +155,7 @@ mod tests {
                 data.push(body);
             }
         }
+        assert_eq!(kinds.matches('E').count(), executed);
         (kinds, data)
     }
 
@@ -163,7 +168,7 @@ mod tests {
             .ask("select $1::text", &[(&"x", Type::TEXT)])
             .expect("it fits");
         request.copy("rows", std::iter::empty()).expect("it fits");
-        let (kinds, data) = read(request.finish());
+        let (kinds, data) = read(request);
         assert_eq!(kinds, "PBEPBEBEdcS");
         assert_eq!(data, [[&binary::HEADER[..], &binary::TRAILER].concat()]);
     }
@@ -175,7 +180,7 @@ mod tests {
         let request = || {
             let mut request = Request::default();
             request.copy("rows", rows.iter().cloned()).expect("it fits");
-            request.finish()
+            request
         };
         let (kinds, data) = read(request());
         assert_eq!(kinds, "BEddddcS");
@@ -183,7 +188,7 @@ mod tests {
         assert_eq!(data.concat().len(), bytes);
         assert!(data[..3].iter().all(|data| data.len() == MESSAGE_BYTES));
 
-        let (mut sent, mut lent) = (request(), 0);
+        let ((mut sent, _), mut lent) = (request().finish(), 0);
         while sent.has_remaining() {
             let bytes = sent.chunk().len();
             if rows[3].as_ptr_range().contains(&sent.chunk().as_ptr()) {

@@ -132,3 +132,17 @@ async fn what_was_given_back_is_looked_after_by_the_driver() {
     assert_eq!(text(&other, &end).await, "true");
     eventually("the driver knows", async || client.is_closed()).await;
 }
+
+#[tokio::test]
+async fn an_answer_to_the_driver_is_not_taken_for_one_to_the_exchange() {
+    let servers = Servers::shared().await;
+    for _ in 0..20 {
+        let (client, mut direct) = open(&servers, "").await;
+        // the driver closes the statement that it made of the text, and does not wait for that
+        text(&client, "select 'text'").await;
+        tokio::task::yield_now().await;
+        if let Ok(answer) = direct.exchange(ask(&["select 1"])).await {
+            assert_eq!(answer.rows, 1);
+        }
+    }
+}
