@@ -110,6 +110,7 @@ const CRATES: &[(&str, &[&str])] = &[
             "query/",
         ],
     ),
+    ("postgres_protocol", &["pg/direct.rs", "pg/direct/"]),
 ];
 
 const MOST_LINES: usize = 400;
