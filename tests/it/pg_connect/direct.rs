@@ -25,6 +25,18 @@ async fn open(servers: &Servers, words: &str) -> (Client, Direct) {
     (client, direct)
 }
 
+/// The number of the session; to be asked before it is lent.
+async fn pid(client: &Client) -> String {
+    text(client, "select pg_backend_pid()::text").await
+}
+
+/// Lets the server end the session.
+async fn terminate(servers: &Servers, pid: String) {
+    let other = connects(&primary(servers, "")).await;
+    let end = format!("select pg_terminate_backend({pid})::text");
+    assert_eq!(text(&other, &end).await, "true");
+}
+
 fn ask(statements: &[&str]) -> Request {
     let mut request = Request::default();
     for statement in statements {
@@ -112,11 +124,9 @@ async fn an_exchange_that_is_given_up_ends_the_connection() {
 async fn a_line_that_breaks_between_two_transactions_is_found_broken() {
     let servers = Servers::shared().await;
     let (client, mut direct) = open(&servers, "").await;
-    let pid = text(&client, "select pg_backend_pid()::text").await;
+    let pid = pid(&client).await;
     direct.exchange(ask(&["select 1"])).await.unwrap();
-    let other = connects(&primary(&servers, "")).await;
-    let end = format!("select pg_terminate_backend({pid})::text");
-    assert_eq!(text(&other, &end).await, "true");
+    terminate(&servers, pid).await;
     eventually("it is found out", async || direct.is_closed()).await;
 }
 
@@ -124,12 +134,10 @@ async fn a_line_that_breaks_between_two_transactions_is_found_broken() {
 async fn what_was_given_back_is_looked_after_by_the_driver() {
     let servers = Servers::shared().await;
     let (client, mut direct) = open(&servers, "").await;
-    let pid = text(&client, "select pg_backend_pid()::text").await;
+    let pid = pid(&client).await;
     direct.exchange(ask(&["select 1"])).await.unwrap();
     direct.give_back();
-    let other = connects(&primary(&servers, "")).await;
-    let end = format!("select pg_terminate_backend({pid})::text");
-    assert_eq!(text(&other, &end).await, "true");
+    terminate(&servers, pid).await;
     eventually("the driver knows", async || client.is_closed()).await;
 }
 
