@@ -1,4 +1,3 @@
--- ingest/marks_of: a row if one of these instances was cut or deleted, or is awaited by a rerun
+-- ingest/marks_of: a row if one of these instances was cut or deleted
 select 1
 where exists (select from flowtrail.cuts where flowinstanceid = any ($1::text[]))
-  or exists (select from flowtrail.reruns where original = any ($1::text[]))

@@ -30,7 +30,7 @@ pub struct Session {
     pub(super) client: Client,
     /// Triggers and conflicts look different through Citus: always write the staged way.
     pub(super) citus: bool,
-    /// There are instances that were cut or deleted, or originals that are awaited.
+    /// There are instances that were cut or deleted.
     pub(super) marked: bool,
     pub(super) marks_any: Statement,
     pub(super) steps_stage: Stage,
@@ -141,7 +141,7 @@ impl Session {
         let marks_any = prepare(include_str!("../../../sql/ingest/marks_any.sql")).await?;
         let any = client.query_one(&marks_any, &[]).await?;
         Ok(Self {
-            marked: any.get("cuts") || any.get("reruns"),
+            marked: any.get("cuts"),
             marks_any,
             flows_first: prepare(include_str!("../../../sql/ingest/flows_first.sql")).await?,
             flows_merge: prepare(include_str!("../../../sql/ingest/flows_merge.sql")).await?,

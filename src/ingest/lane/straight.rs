@@ -16,12 +16,14 @@ const MARKED: &str = "FT001";
 const MARKS: &str = "marks";
 const STEPS: &str = "steps";
 const FLOWS: &str = "flows";
+const RERUNS: &str = "reruns";
 
 /// The statements, each with its name, that [`write`] wants prepared.
-pub const PREPARED: [(&str, &str); 5] = [
+pub const PREPARED: [(&str, &str); 6] = [
     (MARKS, include_str!("../../../sql/ingest/marks_none.sql")),
     (STEPS, include_str!("../../../sql/ingest/steps_copy.sql")),
     (FLOWS, include_str!("../../../sql/ingest/flows_copy.sql")),
+    (RERUNS, include_str!("../../../sql/ingest/reruns_any.sql")),
     (
         ends::MERGE,
         include_str!("../../../sql/ingest/ends_merge.sql"),
@@ -32,9 +34,17 @@ pub const PREPARED: [(&str, &str); 5] = [
     ),
 ];
 
+/// What is still to be done.
+#[derive(Debug, Default)]
+pub struct Rest {
+    /// The numbers of the starts and ends that are not written.
+    pub flows: Vec<usize>,
+    /// Instances began while reruns wait for their originals, perhaps for these.
+    pub awaited: bool,
+}
+
 /// Writes the steps of `rows`, and with [`Way::Optimistic`] what begins or ends there and is simple.
-/// Answers with the numbers of the starts and ends that are left; with none when nothing is written,
-/// as instances were cut or deleted or are awaited, perhaps some of these.
+/// Answers with none when nothing is written, as instances were cut or deleted, perhaps some of these.
 ///
 /// # Errors
 /// Why nothing is known to be stored. A conflict means that something was there already, or that an
@@ -44,7 +54,7 @@ pub async fn write(
     batch: &Batch,
     rows: &Range<usize>,
     way: Way,
-) -> Result<Option<Vec<usize>>, Failure> {
+) -> Result<Option<Rest>, Failure> {
     let (steps, flows) = (batch.step_range(rows), batch.flow_range(rows));
     let folded = if way == Way::Optimistic {
         batch.fold(flows)
@@ -61,7 +71,10 @@ pub async fn write(
     } = folded;
     let ends = ends::that_fit(ends, &mut rest);
     if steps.is_empty() && begun.is_empty() && ends.is_empty() {
-        return Ok(Some(rest));
+        return Ok(Some(Rest {
+            flows: rest,
+            awaited: false,
+        }));
     }
 
     let mut request = Request::default();
@@ -86,9 +99,13 @@ pub async fn write(
     }
     if !begun.is_empty() {
         request.copy(FLOWS, begun.into_iter())?;
+        request.execute(RERUNS, &[])?;
     }
     match session.exchange(request).await {
-        Ok(_) => Ok(Some(rest)),
+        Ok(rows) => Ok(Some(Rest {
+            flows: rest,
+            awaited: rows > 0,
+        })),
         Err(failure) if is_marked(&failure) => {
             session.marked = true;
             Ok(None)

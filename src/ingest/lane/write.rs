@@ -64,18 +64,23 @@ pub async fn write(
     } else {
         None
     };
-    let (steps, flows) = match written {
-        Some(rest) => (0..0, rest),
-        None => (batch.step_range(rows), batch.flow_range(rows).collect()),
+    let (steps, flows, awaited) = match written {
+        Some(rest) => (0..0, rest.flows, rest.awaited),
+        None => (
+            batch.step_range(rows),
+            batch.flow_range(rows).collect(),
+            false,
+        ),
     };
-    if steps.is_empty() && flows.is_empty() {
+    if steps.is_empty() && flows.is_empty() && !awaited {
         return Ok(Written::default());
     }
     session.give_back();
     stage(session, batch, rows, steps, &flows).await
 }
 
-/// Writes these `steps` and `flows` of `rows` the staged way.
+/// Writes these `steps` and `flows` of `rows` the staged way, and counts the reruns that waited for an
+/// instance among the rows.
 async fn stage(
     session: &Session,
     batch: &Batch,
