@@ -263,7 +263,7 @@ async fn a_duplicate_costs_a_lane_a_transaction_and_not_its_session() {
     service.stop().await.unwrap();
 }
 
-/// Lets `steps` warn of each row: `when` a statement has inserted it, or at the commit.
+/// Lets `steps` warn when something was inserted: behind the statement, or at the commit.
 async fn warn(client: &Client, trigger: &str, timing: &str) {
     let warn = format!(
         "create function public.warn() returns trigger language plpgsql as $$

@@ -35,7 +35,7 @@ pub const PREPARED: [(&str, &str); 6] = [
 ];
 
 /// What is still to be done.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Rest {
     /// The numbers of the starts and ends that are not written.
     pub flows: Vec<usize>,
