@@ -19,8 +19,8 @@ use tonic_health::pb::{HealthCheckRequest, health_client::HealthClient};
 
 use super::{PATIENCE, Served};
 
-/// Soon, for a limit that is tried out.
-const SOON: Duration = Duration::from_millis(300);
+/// Soon, for a limit that is tried out; more than a machine that others use too stands still.
+const SOON: Duration = Duration::from_secs(1);
 
 /// Kinds of HTTP/2 frames (RFC 9113, section 6).
 const SETTINGS: u8 = 4;
