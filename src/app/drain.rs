@@ -135,9 +135,8 @@ fn start(
         ..
     } = options;
     let (intake, inboxes) = queue::queue(ingest.lanes, ingest.queue_bytes());
-    let budget = intake.budget();
     let mut registry = ops::metrics::registry();
-    let metrics = ingest::metrics::Metrics::register(&mut registry, budget, Arc::clone(standing));
+    let metrics = ingest::metrics::Metrics::register(&mut registry, &intake, Arc::clone(standing));
     let options = ingest::lane::Options {
         connector,
         origin,
@@ -150,7 +149,7 @@ fn start(
         standing: Arc::clone(standing),
         tell: Tell::default(),
     };
-    let (drain, drained) = drain::drain(reader, inboxes.len(), budget.clone());
+    let (drain, drained) = drain::drain(reader, inboxes.len(), &intake);
     let draining = lifecycle.spawn(drain.run(lifecycle.stopping().clone()));
     for (number, (inbox, drained)) in inboxes.into_iter().zip(drained).enumerate() {
         lifecycle.spawn(Lane::new(number, inbox, drained, options.clone()).run());

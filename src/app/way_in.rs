@@ -47,8 +47,7 @@ impl Base<'_> {
         } = self;
         let (intake, lanes) = queue::queue(config.ingest.lanes, config.ingest.queue_bytes());
         let standing = Arc::new(Standing::new(config.ingest.lanes));
-        let metrics =
-            ingest::metrics::Metrics::register(registry, intake.budget(), Arc::clone(&standing));
+        let metrics = ingest::metrics::Metrics::register(registry, &intake, Arc::clone(&standing));
         if let Some(spool) = &self.spool {
             spool::metrics::register(registry, spool);
         }
@@ -66,7 +65,7 @@ impl Base<'_> {
         };
         let drained = match reader {
             Some(reader) => {
-                let (drain, drained) = drain::drain(reader, lanes.len(), intake.budget().clone());
+                let (drain, drained) = drain::drain(reader, lanes.len(), &intake);
                 lifecycle.spawn(drain.run(lifecycle.stopping().clone()));
                 drained
             }

@@ -3,7 +3,7 @@
 
 use super::{
     admission::{Decision, admit},
-    queue::{CHUNK_BYTES, Intake, Load, Mark, Registration, Rows},
+    queue::{CHUNK_BYTES, Intake, Load, Mark, Registration, Rows, lane_of},
     row::{self, Kind, OVERHEAD, Source},
     ticket::Outcome,
     wire,
@@ -51,7 +51,8 @@ pub fn load<'e>(
     intake: &Intake,
     registration: Option<Registration>,
 ) -> (Vec<Load>, Outcome) {
-    let mut admission = Admission::new(terms.source, terms.enabled, intake);
+    let lanes = intake.spread().among();
+    let mut admission = Admission::new(terms.source, terms.enabled, lanes);
     admission.admitted.reserve_exact(events.size_hint().0);
     for (index, bytes) in (0_u32..).zip(events) {
         match decode(bytes, terms.max_event_bytes) {
@@ -71,7 +72,8 @@ pub fn one(
     registration: Option<Registration>,
 ) -> (Vec<Load>, Outcome) {
     let mut known = Outcome::default();
-    let mut loads: Vec<_> = (0..intake.lanes()).map(|_| Load::default()).collect();
+    let lanes = intake.spread().among();
+    let mut loads: Vec<_> = (0..lanes).map(|_| Load::default()).collect();
     match admit(event, enabled) {
         Decision::Skip => known.counts.skipped += 1,
         decision => {
@@ -79,10 +81,10 @@ pub fn one(
             room.add(event, event.bytes(), source);
             let mut encoder = Encoder::with_room(room);
             encoder.encode(0, decision, event, source);
-            loads[intake.lane(event.instance())] = encoder.finish();
+            loads[lane_of(event.instance(), lanes)] = encoder.finish();
         }
     }
-    register(registration, &mut loads, intake);
+    register(registration, &mut loads);
     (loads, known)
 }
 
@@ -104,7 +106,6 @@ pub fn registration(toggles: &Toggles, source: &Source) -> Option<Registration> 
 struct Admission<'a> {
     source: &'a Source,
     enabled: bool,
-    intake: &'a Intake,
     known: Outcome,
     admitted: Vec<(u32, usize, Decision, Event<'a>)>,
     room: Vec<Room>,
@@ -131,14 +132,13 @@ impl Room {
 }
 
 impl<'a> Admission<'a> {
-    fn new(source: &'a Source, enabled: bool, intake: &'a Intake) -> Self {
+    fn new(source: &'a Source, enabled: bool, lanes: usize) -> Self {
         Self {
             source,
             enabled,
-            intake,
             known: Outcome::default(),
             admitted: Vec::new(),
-            room: vec![Room::default(); intake.lanes()],
+            room: vec![Room::default(); lanes],
         }
     }
 
@@ -149,7 +149,7 @@ impl<'a> Admission<'a> {
             self.known.counts.skipped += 1;
             return;
         }
-        let lane = self.intake.lane(event.instance());
+        let lane = lane_of(event.instance(), self.room.len());
         self.room[lane].add(&event, bytes, self.source);
         self.admitted.push((index, lane, decision, event));
     }
@@ -160,15 +160,15 @@ impl<'a> Admission<'a> {
             lanes[lane].encode(index, decision, &event, self.source);
         }
         let mut loads: Vec<_> = lanes.into_iter().map(Encoder::finish).collect();
-        register(registration, &mut loads, self.intake);
+        register(registration, &mut loads);
         (loads, self.known)
     }
 }
 
-fn register(registration: Option<Registration>, loads: &mut [Load], intake: &Intake) {
+fn register(registration: Option<Registration>, loads: &mut [Load]) {
     if let Some(registration) = registration {
         // The same app always goes to the same lane, so that it is registered by one.
-        let lane = intake.lane(&registration.app);
+        let lane = lane_of(&registration.app, loads.len());
         loads[lane].registration = Some(registration);
     }
 }

@@ -14,7 +14,11 @@ use prometheus_client::{
     registry::{Registry, Unit},
 };
 
-use super::{lane::Standing, queue::Budget, ticket::Counts};
+use super::{
+    lane::Standing,
+    queue::{Budget, Intake, Spread},
+    ticket::Counts,
+};
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Outcome {
@@ -52,9 +56,9 @@ struct Numbers {
 }
 
 impl Metrics {
-    /// Makes the metrics and registers them, the bytes of `budget` and the lanes of
+    /// Makes the metrics and registers them, the bytes and the lanes of `intake` and the troubles of
     /// `standing` among them.
-    pub fn register(registry: &mut Registry, budget: &Budget, standing: Arc<Standing>) -> Self {
+    pub fn register(registry: &mut Registry, intake: &Intake, standing: Arc<Standing>) -> Self {
         let events = Family::<Outcome, Counter>::default();
         let chunks = Family::<Outcome, Counter>::default();
         let of = |outcome| events.get_or_create_owned(&Outcome { outcome });
@@ -119,7 +123,8 @@ impl Metrics {
             numbers.ack.clone(),
         );
         registry.register_collector(Box::new(Now {
-            budget: budget.clone(),
+            budget: intake.budget().clone(),
+            spread: intake.spread().clone(),
             standing,
         }));
         Self(Arc::new(numbers))
@@ -170,6 +175,7 @@ impl Metrics {
 #[derive(Debug)]
 struct Now {
     budget: Budget,
+    spread: Spread,
     standing: Arc<Standing>,
 }
 
@@ -188,6 +194,12 @@ impl Collector for Now {
                 "Bytes that may be taken",
                 bytes,
                 self.budget.limit_bytes(),
+            ),
+            (
+                "flowtrail_ingest_lanes_taking",
+                "Lanes among which new events are spread",
+                None,
+                self.spread.among(),
             ),
             (
                 "flowtrail_ingest_lanes_waiting",

@@ -4,7 +4,9 @@
 //!   run out, the edge waits, and so does its client: back-pressure needs no other code.
 //! - Whatever is queued is paid for by permits, by bytes and by number, so a queue needs no limit.
 //! - Room and turns are shared among [`Holder`]s: a busy app does not hold up a quiet one.
-//! - An instance always goes to the same lane.
+//! - An instance goes to the same lane as long as parts are spread among as many lanes as before. When
+//!   that changes, no lane goes on before all are through with what was placed until then: what came
+//!   first of an instance is written first.
 //! - A part without rows is answered behind everything its lane took before: [`Intake::settled`].
 //! - A lane ends when every [`Intake`] is gone and its queue is empty.
 
@@ -12,9 +14,14 @@ mod budget;
 mod holder;
 mod inbox;
 mod pace;
+mod spread;
 mod turns;
 
-use std::{hash::BuildHasher, sync::Arc, time::Duration};
+use std::{
+    hash::BuildHasher,
+    sync::{Arc, PoisonError, RwLock, RwLockReadGuard},
+    time::Duration,
+};
 
 use bytes::Bytes;
 use foldhash::fast::FixedState;
@@ -23,8 +30,12 @@ use tokio::time::timeout;
 pub use budget::{Budget, Permit};
 pub use holder::Holder;
 pub use inbox::Inbox;
+pub use spread::Spread;
 
-use self::inbox::{Outlet, inbox};
+use self::{
+    inbox::{Outlet, inbox},
+    spread::Gate,
+};
 use super::ticket::{Outcome, Receipt, Share, Witness, ticket, witnessed};
 use crate::event::App;
 
@@ -104,6 +115,9 @@ pub struct Load {
 #[derive(Clone, Debug)]
 pub struct Intake {
     lanes: Arc<[Outlet]>,
+    spread: Spread,
+    /// Among how many lanes the last part was placed.
+    placed: Arc<RwLock<usize>>,
     budget: Budget,
 }
 
@@ -117,9 +131,13 @@ pub struct Closed;
 
 /// An intake of `bytes` for `lanes` lanes, and what each lane reads.
 pub fn queue(lanes: usize, bytes: usize) -> (Intake, Vec<Inbox>) {
-    let (outlets, inboxes): (Vec<_>, Vec<_>) = (0..lanes).map(|_| inbox()).unzip();
+    let spread = Spread::new(lanes);
+    let both = (0..lanes).map(|_| inbox(spread.clone()));
+    let (outlets, inboxes): (Vec<_>, Vec<_>) = both.unzip();
     let intake = Intake {
         lanes: outlets.into(),
+        spread,
+        placed: Arc::new(RwLock::new(lanes)),
         budget: Budget::new(bytes),
     };
     (intake, inboxes)
@@ -144,21 +162,16 @@ impl Load {
     }
 }
 
-/// The lane of an instance, of so many lanes.
+/// The lane of an instance, among so many lanes.
 pub fn lane_of(instance: &str, lanes: usize) -> usize {
     let hash = FixedState::default().hash_one(instance);
     usize::try_from(hash % lanes as u64).expect("below the number of lanes")
 }
 
 impl Intake {
-    /// Number of lanes.
-    pub fn lanes(&self) -> usize {
-        self.lanes.len()
-    }
-
-    /// The lane of an instance.
-    pub fn lane(&self, instance: &str) -> usize {
-        lane_of(instance, self.lanes.len())
+    /// Among how many lanes parts are to be spread.
+    pub fn spread(&self) -> &Spread {
+        &self.spread
     }
 
     /// The budget of this intake.
@@ -168,10 +181,10 @@ impl Intake {
 
     /// Memory that a chunk of so many rows takes at most besides the bytes of its rows.
     pub fn overhead_bytes(&self, rows: usize) -> usize {
-        CHUNK_BYTES + self.lanes() * PART_BYTES + rows * ROW_BYTES
+        CHUNK_BYTES + self.lanes.len() * PART_BYTES + rows * ROW_BYTES
     }
 
-    /// Hands the loads, one for each lane, to the lanes. `known` is what is settled already. They
+    /// Hands the loads, one for each lane among which they are spread, to the lanes. `known` is what is settled already. They
     /// are served in the turns of who holds the permit. The `witness` is told the answer even where
     /// nobody waits for the receipt any more.
     ///
@@ -187,6 +200,7 @@ impl Intake {
     ) -> Result<Receipt, Closed> {
         let holder = permit.holder().clone();
         let (ticket, receipt) = witnessed(known, permit, witness);
+        let _placed = self.placed(loads.len());
         for (lane, load) in self.lanes.iter().zip(loads) {
             if load.is_empty() {
                 continue;
@@ -224,10 +238,36 @@ impl Intake {
             share: ticket.share(),
         };
         drop(ticket);
-        let lane = &self.lanes[self.lane(instance)];
-        lane.put_behind(part).map_err(|_| Unsettled)?;
+        {
+            let placed = self.placed(self.spread.among());
+            let lane = &self.lanes[lane_of(instance, *placed)];
+            lane.put_behind(part).map_err(|_| Unsettled)?;
+        }
         let answer = timeout(patience, receipt.answer()).await;
         answer.map_err(|_| Unsettled)?.map_err(|_| Unsettled)?;
         Ok(())
     }
+
+    /// As long as this is held parts are placed among so many lanes and no others. What was placed
+    /// among more or fewer is in front of a gate.
+    fn placed(&self, among: usize) -> RwLockReadGuard<'_, usize> {
+        loop {
+            let placed = self.placed.read().unwrap_or_else(PoisonError::into_inner);
+            if *placed == among {
+                return placed;
+            }
+            drop(placed);
+            let mut placed = self.placed.write().unwrap_or_else(PoisonError::into_inner);
+            if *placed != among {
+                *placed = among;
+                let gate = Gate::new();
+                for lane in &*self.lanes {
+                    lane.divide(gate.clone());
+                }
+            }
+        }
+    }
 }
+
+#[cfg(test)]
+mod tests;

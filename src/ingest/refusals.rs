@@ -70,7 +70,7 @@ mod tests {
     async fn a_line_is_written_once_a_second_and_counts_the_others() {
         let (intake, _lanes) = queue(1, 1);
         let standing = Arc::new(Standing::new(1));
-        let metrics = Metrics::register(&mut Registry::default(), intake.budget(), standing);
+        let metrics = Metrics::register(&mut Registry::default(), &intake, standing);
         let refusals = Refusals::new(metrics);
         assert_eq!(refusals.due(), Some(0));
         assert_eq!(refusals.due(), None);

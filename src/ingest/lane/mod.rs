@@ -208,6 +208,10 @@ impl Lane {
             if tries && self.writer.store(&mut batch, &mut work, until).await {
                 self.inbox.took(began.elapsed());
                 self.course.spool(false);
+                if self.course.all_direct() {
+                    self.inbox
+                        .wrote(batch.rows(), batch.bytes(), began.elapsed());
+                }
                 self.most_rows = (self.most_rows * 2).min(self.limits.batch_rows);
                 return self.committed(batch).await;
             }
@@ -339,7 +343,7 @@ async fn fill(inbox: &mut Inbox, limits: &config::Ingest, most_rows: usize, part
         let part = match inbox.try_recv() {
             Some(part) => part,
             None if limits.linger.is_zero() => break,
-            None => match timeout_at(deadline, inbox.recv()).await {
+            None => match timeout_at(deadline, inbox.more()).await {
                 Ok(Some(part)) => part,
                 Ok(None) | Err(_) => break,
             },

@@ -59,6 +59,11 @@ impl Course {
         self.spooling
     }
 
+    /// Whether no lane is in trouble, and no lane's live batches go to the spool.
+    pub fn all_direct(&self) -> bool {
+        self.standing.spooling() == 0 && self.standing.waiting() == 0
+    }
+
     /// Whether they do from now on.
     pub fn spool(&mut self, spooling: bool) {
         match (self.spooling, spooling) {

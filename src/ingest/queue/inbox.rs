@@ -2,13 +2,19 @@
 //! quiet app goes into the next batch, however much a busy one has in front of the lane.
 
 use std::{
+    collections::VecDeque,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
 use tokio::{sync::Notify, time::Instant};
 
-use super::{Closed, Holder, Part, pace::Pace, turns::Turns};
+use super::{
+    Closed, Holder, Part,
+    pace::Pace,
+    spread::{Gate, Spread},
+    turns::Turns,
+};
 
 /// How long a lane counts as shared after parts of two holders came together, or in a row.
 const COMPANY: Duration = Duration::from_secs(10);
@@ -20,6 +26,8 @@ pub struct Inbox {
     last: Option<Holder>,
     company_until: Option<Instant>,
     pace: Pace,
+    spread: Spread,
+    wrote_at: Instant,
 }
 
 /// The other end: where parts are put. Dropping it closes the inbox.
@@ -36,30 +44,52 @@ struct Shared {
 #[derive(Debug, Default)]
 struct Parts {
     turns: Turns<Holder, Part>,
+    /// What waits behind gates.
+    behind: VecDeque<(Gate, Turns<Holder, Part>)>,
     closed: bool,
     unread: bool,
 }
 
 /// Both ends.
-pub(super) fn inbox() -> (Outlet, Inbox) {
+pub(super) fn inbox(spread: Spread) -> (Outlet, Inbox) {
     let shared = Arc::<Shared>::default();
     let inbox = Inbox {
         shared: Arc::clone(&shared),
         last: None,
         company_until: None,
         pace: Pace::default(),
+        spread,
+        wrote_at: Instant::now(),
     };
     (Outlet(shared), inbox)
 }
 
 impl Inbox {
     /// The next part; none when no [`Intake`](super::Intake) is left and nothing waits. Cancel safe.
+    /// Whoever asks is through with all that it was given: at a gate this waits for the other lanes.
     pub async fn recv(&mut self) -> Option<Part> {
+        loop {
+            if let Some(part) = self.more().await {
+                return Some(part);
+            }
+            let open = self
+                .shared
+                .lock()
+                .behind
+                .front_mut()
+                .map(|(gate, _)| gate.arrive());
+            open?.cancelled().await;
+            self.shared.lock().pass();
+        }
+    }
+
+    /// The next part of a batch that is made; none at a gate either. Cancel safe.
+    pub async fn more(&mut self) -> Option<Part> {
         loop {
             if let Some(part) = self.try_recv() {
                 return Some(part);
             }
-            if self.shared.lock().closed {
+            if self.shared.lock().ended() {
                 // What came between the two looks.
                 return self.try_recv();
             }
@@ -68,7 +98,7 @@ impl Inbox {
         }
     }
 
-    /// The next part, if one waits.
+    /// The next part, if one waits and no gate is before it.
     pub fn try_recv(&mut self) -> Option<Part> {
         let mut parts = self.shared.lock();
         let (holder, part) = parts.turns.pop()?;
@@ -100,6 +130,14 @@ impl Inbox {
         }
     }
 
+    /// A batch of so many rows and bytes was written in `time`, and no lane is in trouble.
+    pub fn wrote(&mut self, rows: usize, bytes: usize, time: Duration) {
+        let now = Instant::now();
+        let all = now - std::mem::replace(&mut self.wrote_at, now);
+        let busy = time.as_secs_f64() / all.max(time).as_secs_f64().max(f64::EPSILON);
+        self.spread.wrote(rows, bytes, busy);
+    }
+
     fn shared_at(&self, time: Instant) -> bool {
         self.company_until.is_some_and(|until| time < until)
     }
@@ -109,7 +147,10 @@ impl Drop for Inbox {
     fn drop(&mut self) {
         let mut parts = self.shared.lock();
         parts.unread = true;
-        let unread = std::mem::take(&mut parts.turns);
+        let unread = (
+            std::mem::take(&mut parts.turns),
+            std::mem::take(&mut parts.behind),
+        );
         drop(parts);
         // Their shares answer that they are lost.
         drop(unread);
@@ -127,12 +168,23 @@ impl Outlet {
         self.change(|turns| turns.behind(part))
     }
 
+    /// Puts a gate behind everything that waits, and before whatever comes. A lane that is gone needs
+    /// none.
+    pub fn divide(&self, gate: Gate) {
+        let mut parts = self.0.lock();
+        if !parts.unread {
+            parts.behind.push_back((gate, Turns::default()));
+            drop(parts);
+            self.0.ready.notify_one();
+        }
+    }
+
     fn change(&self, change: impl FnOnce(&mut Turns<Holder, Part>)) -> Result<(), Closed> {
         let mut parts = self.0.lock();
         if parts.unread {
             return Err(Closed);
         }
-        change(&mut parts.turns);
+        change(parts.last());
         drop(parts);
         self.0.ready.notify_one();
         Ok(())
@@ -143,6 +195,27 @@ impl Drop for Outlet {
     fn drop(&mut self) {
         self.0.lock().closed = true;
         self.0.ready.notify_one();
+    }
+}
+
+impl Parts {
+    /// What comes now goes here.
+    fn last(&mut self) -> &mut Turns<Holder, Part> {
+        self.behind
+            .back_mut()
+            .map_or(&mut self.turns, |(_, turns)| turns)
+    }
+
+    /// Nothing comes any more, or not before the gate.
+    fn ended(&self) -> bool {
+        self.closed || !self.behind.is_empty()
+    }
+
+    /// Goes through the gate.
+    fn pass(&mut self) {
+        if let Some((_, turns)) = self.behind.pop_front() {
+            self.turns = turns;
+        }
     }
 }
 

@@ -3,9 +3,10 @@
 //!
 //! A record is handed over like a chunk: with a ticket, within the budget, as an app of its own among
 //! the others, and with at most a quarter of it: what lanes were given waits for the database however
-//! long, and must not keep live events out of the spool. Its rows go to the lanes of today, which may be more or fewer than when it was
-//! spooled. The lanes decide when: while the database is away, what they were given first is the
-//! probe, and nothing else moves.
+//! long, and must not keep live events out of the spool. Its rows go to the lanes that take parts now,
+//! which may be more or fewer than when it was spooled; when they become more or fewer, records wait
+//! for those in front of them. The lanes decide when: while the database is away, what they were given
+//! first is the probe, and nothing else moves.
 
 use std::{collections::VecDeque, time::Duration};
 
@@ -14,7 +15,9 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Reader, Record};
 use crate::ingest::{
-    queue::{Budget, Holder, Mark, PART_BYTES, Part, Permit, ROW_BYTES, Rows, lane_of},
+    queue::{
+        Budget, Holder, Intake, Mark, PART_BYTES, Part, Permit, ROW_BYTES, Rows, Spread, lane_of,
+    },
     row,
     ticket::{Lost, Outcome, Receipt, ticket},
 };
@@ -32,6 +35,9 @@ pub struct Drain {
     reader: Reader,
     lanes: Vec<mpsc::Sender<Part>>,
     budget: Budget,
+    spread: Spread,
+    /// Among how many lanes the last record was split.
+    among: usize,
     flights: VecDeque<Flight>,
     /// Bytes of these.
     flying: usize,
@@ -48,13 +54,16 @@ struct Flight {
     receipt: Receipt,
 }
 
-/// What drains into `lanes` lanes, and what each of them reads.
-pub fn drain(reader: Reader, lanes: usize, budget: Budget) -> (Drain, Vec<mpsc::Receiver<Part>>) {
+/// What drains into the `lanes` lanes of an intake, and what each of them reads.
+pub fn drain(reader: Reader, lanes: usize, intake: &Intake) -> (Drain, Vec<mpsc::Receiver<Part>>) {
     let (lanes, receivers) = (0..lanes).map(|_| mpsc::channel(PARTS)).unzip();
+    let spread = intake.spread().clone();
     let drain = Drain {
         reader,
         lanes,
-        budget,
+        budget: intake.budget().clone(),
+        among: spread.among(),
+        spread,
         flights: VecDeque::new(),
         flying: 0,
         ready: None,
@@ -78,7 +87,9 @@ impl Drain {
         loop {
             let waiting = self.ready.as_ref().map(|(_, record)| charge(record));
             let bytes = waiting.unwrap_or_default();
-            let fits = self.flying == 0 || self.flying + bytes <= self.budget.limit_bytes() / SHARE;
+            let fits = self.flying + bytes <= self.budget.limit_bytes() / SHARE
+                && self.among == self.spread.among();
+            let fits = self.flights.is_empty() || fits;
             tokio::select! {
                 biased;
                 answer = answer(&mut self.flights), if !self.flights.is_empty() => {
@@ -104,8 +115,11 @@ impl Drain {
         }
     }
 
-    async fn hand_over(&self, record: &Record, permit: Permit) -> Result<Receipt, Lost> {
+    async fn hand_over(&mut self, record: &Record, permit: Permit) -> Result<Receipt, Lost> {
         let (ticket, receipt) = ticket(Outcome::default(), permit);
+        if self.flights.is_empty() {
+            self.among = self.spread.among();
+        }
         for (lane, steps, flows) in self.by_lane(record) {
             let part = Part {
                 steps,
@@ -121,11 +135,10 @@ impl Drain {
         Ok(receipt)
     }
 
-    /// The record's rows by today's lanes; each row's mark holds its number in the record.
+    /// The record's rows by lanes; each row's mark holds its number in the record.
     fn by_lane(&self, record: &Record) -> Vec<(usize, Rows, Rows)> {
-        let lanes = self.lanes.len();
-        let steps = split(&record.steps, 0, lanes);
-        let flows = split(&record.flows, record.steps.marks.len(), lanes);
+        let steps = split(&record.steps, 0, self.among);
+        let flows = split(&record.flows, record.steps.marks.len(), self.among);
         let both = steps.into_iter().zip(flows).enumerate();
         both.map(|(lane, (steps, flows))| (lane, steps, flows))
             .filter(|(_, steps, flows)| !steps.marks.is_empty() || !flows.marks.is_empty())
