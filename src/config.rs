@@ -234,7 +234,8 @@ pub struct Ingest {
         default_value_t = 256
     )]
     pub max_unanswered_chunks: usize,
-    /// Writers, each with a connection of its own [default: one a core, 2 to 8]
+    /// Writers at most, each with a connection of its own; a light load is left to one [default: one a core,
+    /// 2 to 8]
     #[arg(
         long,
         value_name = "N",

@@ -198,6 +198,7 @@ impl Intake {
         permit: Permit,
         witness: Option<Witness>,
     ) -> Result<Receipt, Closed> {
+        self.spread.holds(self.budget.held_bytes());
         let holder = permit.holder().clone();
         let (ticket, receipt) = witnessed(known, permit, witness);
         let _placed = self.placed(loads.len());

@@ -8,7 +8,7 @@
 //! - A lane is **direct**: what it takes is written. A batch that is not committed
 //!   `--spool-after` after it was taken goes to the spool, and the lane is **spooling**: everything
 //!   goes there, without trying. What the spool gives back, first in, first out, is written whatever
-//!   the lane does; once some of it is committed the lane is direct again, and as long as there is
+//!   the lane does; once some of it is committed all lanes are direct again, and as long as there is
 //!   more, live and drained batches take turns: **draining**.
 //! - Where the spool takes nothing, or there is none, a batch stays in hand until it is committed, and
 //!   what comes after it waits.
@@ -132,7 +132,7 @@ impl Lane {
             limits: options.ingest.clone(),
             tell: options.tell.clone(),
             detour: options.spool.clone().map(Detour::from),
-            course: Course::direct(Arc::clone(&options.standing)),
+            course: Course::of(number, Arc::clone(&options.standing)),
             in_hand: None,
             needs_room: false,
             most_rows: options.ingest.batch_rows,
@@ -206,12 +206,9 @@ impl Lane {
         loop {
             let began = Instant::now();
             if tries && self.writer.store(&mut batch, &mut work, until).await {
-                self.inbox.took(began.elapsed());
+                self.inbox
+                    .wrote(batch.rows(), batch.bytes(), began.elapsed());
                 self.course.spool(false);
-                if self.course.all_direct() {
-                    self.inbox
-                        .wrote(batch.rows(), batch.bytes(), began.elapsed());
-                }
                 self.most_rows = (self.most_rows * 2).min(self.limits.batch_rows);
                 return self.committed(batch).await;
             }
@@ -320,7 +317,7 @@ impl Lane {
                 }
             }
         }
-        course.spool(false);
+        course.drained();
         self.committed(batch).await;
     }
 

@@ -123,16 +123,12 @@ impl Inbox {
         }
     }
 
-    /// A batch was written in `time`.
-    pub fn took(&mut self, time: Duration) {
-        if self.shared_at(Instant::now() - time) {
-            self.pace.took(time);
-        }
-    }
-
-    /// A batch of so many rows and bytes was written in `time`, and no lane is in trouble.
+    /// A batch of so many rows and bytes was written in `time`.
     pub fn wrote(&mut self, rows: usize, bytes: usize, time: Duration) {
         let now = Instant::now();
+        if self.shared_at(now - time) {
+            self.pace.took(time);
+        }
         let all = now - std::mem::replace(&mut self.wrote_at, now);
         let busy = time.as_secs_f64() / all.max(time).as_secs_f64().max(f64::EPSILON);
         self.spread.wrote(rows, bytes, busy);

@@ -1,12 +1,12 @@
 //! Among how many of the lanes parts are spread: as few as the load needs.
 //!
 //! A batch costs a transaction whatever is in it. While batches are small, or lanes wait for parts, one
-//! lane writes the same rows in half the transactions of two, with less work for everybody. Where batches
-//! are large and follow each other another lane works meanwhile. So lanes join and leave by what
-//! batches weigh, each by the share of time in which its lane was busy.
+//! lane writes the same rows in half the transactions of two, with less work for everybody. So lanes
+//! leave by what batches weigh, each by the share of time in which its lane was busy; and another one
+//! joins as soon as more waits for lanes than each of them should have.
 
 use std::sync::{
-    Arc, Mutex, PoisonError,
+    Arc, Mutex, MutexGuard, PoisonError,
     atomic::{AtomicUsize, Ordering},
 };
 
@@ -14,12 +14,13 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 
 /// Bytes that weigh as much as a row does by itself.
 const ROW: usize = 1 << 10;
-/// With less on the mean a lane leaves; with more another one joins. Whoever leaves makes the others'
-/// batches twice as heavy at most, and them a little busier, which is less than more.
+/// With less on the mean a lane leaves.
 const LIGHT: f64 = 100.0;
-const HEAVY: f64 = 300.0;
 /// The part that a batch has in the mean.
 const SHARE: f64 = 1.0 / 16.0;
+/// With more bytes held for each lane another one joins: what takes one lane about 10 ms to write. Who
+/// joins waits for the others to write that.
+const HEAVY_BYTES: usize = 512 << 10;
 
 /// Among how many lanes parts are to be spread; all of them at first.
 #[derive(Clone, Debug)]
@@ -29,6 +30,7 @@ pub struct Spread(Arc<Shared>);
 struct Shared {
     lanes: usize,
     among: AtomicUsize,
+    /// What batches weigh since the last change.
     mean: Mutex<f64>,
 }
 
@@ -38,7 +40,7 @@ impl Spread {
         Self(Arc::new(Shared {
             lanes,
             among: AtomicUsize::new(lanes),
-            mean: Mutex::new(between()),
+            mean: Mutex::new(2.0 * LIGHT),
         }))
     }
 
@@ -47,28 +49,34 @@ impl Spread {
         self.0.among.load(Ordering::Relaxed)
     }
 
+    /// So many bytes are held, waiting for lanes or with them.
+    pub fn holds(&self, bytes: usize) {
+        let among = self.among();
+        if among < self.0.lanes && bytes > among * HEAVY_BYTES {
+            self.change(&mut self.mean(), among + 1);
+        }
+    }
+
     /// A lane wrote a batch of so many rows and bytes, and was busy with it for this part of the time
     /// since its last one.
     pub fn wrote(&self, rows: usize, bytes: usize, busy: f64) {
-        let mut mean = self.0.mean.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut mean = self.mean();
         let weight = u32::try_from(rows + bytes / ROW).unwrap_or(u32::MAX);
         *mean += (f64::from(weight) * busy - *mean) * SHARE;
         let among = self.among();
-        let next = match *mean {
-            light if light < LIGHT => among.saturating_sub(1).max(1),
-            heavy if heavy > HEAVY => (among + 1).min(self.0.lanes),
-            _ => among,
-        };
-        if next != among {
-            *mean = between();
-            self.0.among.store(next, Ordering::Relaxed);
+        if among > 1 && *mean < LIGHT {
+            self.change(&mut mean, among - 1);
         }
     }
-}
 
-/// As far from light as from heavy.
-fn between() -> f64 {
-    (LIGHT * HEAVY).sqrt()
+    fn change(&self, mean: &mut f64, among: usize) {
+        *mean = 2.0 * LIGHT;
+        self.0.among.store(among, Ordering::Relaxed);
+    }
+
+    fn mean(&self) -> MutexGuard<'_, f64> {
+        self.0.mean.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// Where all lanes meet: none goes on before each of them is through with what it was given before.
@@ -101,62 +109,40 @@ impl Gate {
 mod tests {
     use super::*;
 
-    /// Among how many after 100 batches of `rows` rows of `bytes` bytes, one after the other.
-    fn after(spread: &Spread, rows: usize, bytes: usize) -> usize {
+    /// Among how many after 100 batches of `rows` rows of `bytes` bytes, by a lane that is so busy.
+    fn after(spread: &Spread, rows: usize, bytes: usize, busy: f64) -> usize {
         for _ in 0..100 {
-            spread.wrote(rows, rows * bytes, 1.0);
+            spread.wrote(rows, rows * bytes, busy);
         }
         spread.among()
     }
 
     #[test]
-    fn a_light_load_goes_to_one_lane_and_a_heavy_one_to_all() {
+    fn lanes_leave_when_batches_are_light_or_lanes_wait() {
         let spread = Spread::new(4);
         assert_eq!(spread.among(), 4);
-        assert_eq!(after(&spread, 20, 600), 1);
-        assert_eq!(after(&spread, 3_000, 600), 4);
+        assert_eq!(after(&spread, 3_000, 600, 1.0), 4);
+        assert_eq!(after(&spread, 100, 600, 1.0), 4);
         // few rows, but large ones
-        assert_eq!(after(&spread, 20, 600), 1);
-        assert_eq!(after(&spread, 20, 32 << 10), 4);
-        let alone = Spread::new(1);
-        assert_eq!(after(&alone, 3_000, 600), 1);
-        assert_eq!(after(&alone, 0, 0), 1);
+        assert_eq!(after(&spread, 5, 32 << 10, 1.0), 4);
+        assert_eq!(after(&spread, 20, 600, 1.0), 1);
+        assert_eq!(after(&Spread::new(4), 200, 600, 0.25), 1);
+        assert_eq!(after(&Spread::new(1), 0, 0, 0.0), 1);
     }
 
     #[test]
-    fn between_light_and_heavy_nothing_changes() {
-        let spread = Spread::new(4);
-        for rows in [70, 120, 180] {
-            assert_eq!(after(&spread, rows, 600), 4, "{rows}");
-        }
-        after(&spread, 20, 600);
-        for rows in [180, 120, 70] {
-            assert_eq!(after(&spread, rows, 600), 1, "{rows}");
-        }
-    }
-
-    #[test]
-    fn lanes_that_wait_for_parts_leave() {
-        let spread = Spread::new(2);
-        for _ in 0..100 {
-            spread.wrote(150, 0, 0.3);
-        }
+    fn lanes_join_when_much_waits() {
+        let spread = Spread::new(3);
+        after(&spread, 20, 600, 1.0);
+        spread.holds(HEAVY_BYTES);
         assert_eq!(spread.among(), 1);
-        for _ in 0..100 {
-            spread.wrote(300, 0, 0.5);
-        }
-        assert_eq!(spread.among(), 1);
-    }
-
-    #[test]
-    fn who_joined_does_not_leave_for_that() {
-        // as much for all together as is a little too much for one
-        let spread = Spread::new(2);
-        after(&spread, 20, 600);
-        for _ in 0..1_000 {
-            let rows = 220 / spread.among();
-            spread.wrote(rows, rows * 600, 1.0);
-        }
+        spread.holds(HEAVY_BYTES + 1);
         assert_eq!(spread.among(), 2);
+        spread.holds(HEAVY_BYTES + 1);
+        assert_eq!(spread.among(), 2, "that is half of it for each");
+        for _ in 0..3 {
+            spread.holds(64 << 20);
+        }
+        assert_eq!(spread.among(), 3);
     }
 }

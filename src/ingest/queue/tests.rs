@@ -14,7 +14,7 @@ fn spread_among(intake: &Intake, lanes: usize) {
         intake.spread().wrote(0, 0, 1.0);
     }
     while intake.spread().among() < lanes {
-        intake.spread().wrote(10_000, 0, 1.0);
+        intake.spread().holds(usize::MAX);
     }
 }
 

@@ -1,5 +1,6 @@
 //! The spool: what is acknowledged while the database is away, and what becomes of it.
 
+mod lanes;
 mod outage;
 mod refused;
 mod starts;
