@@ -184,9 +184,9 @@ impl Intake {
         CHUNK_BYTES + self.lanes.len() * PART_BYTES + rows * ROW_BYTES
     }
 
-    /// Hands the loads, one for each lane among which they are spread, to the lanes. `known` is what is settled already. They
-    /// are served in the turns of who holds the permit. The `witness` is told the answer even where
-    /// nobody waits for the receipt any more.
+    /// Hands the loads, one for each lane among which they are spread, to the lanes. `known` is what is
+    /// settled already. They are served in the turns of who holds the permit. The `witness` is told the
+    /// answer even where nobody waits for the receipt any more.
     ///
     /// # Errors
     /// [`Closed`] when a lane has ended; the chunk is lost.
