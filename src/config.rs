@@ -57,6 +57,7 @@ impl Config {
             ("--pool-size", self.database.pool_size),
             ("--max-connections", self.listen.max_connections),
             ("--max-streams", self.listen.max_streams),
+            ("--workers", self.listen.workers),
         ] {
             if number == 0 {
                 return Err(format!("{name} is 0; it must be at least 1"));
@@ -142,6 +143,15 @@ pub struct Listen {
         default_value_t = 1024
     )]
     pub max_streams: usize,
+    /// Threads that read, decide and answer; PostgreSQL wants cores too [default: one for two cores]
+    #[arg(
+        long,
+        value_name = "N",
+        env = "FLOWTRAIL_WORKERS",
+        default_value_t = Listen::default_workers(),
+        hide_default_value = true
+    )]
+    pub workers: usize,
     /// How long a stop waits for what was taken to be written and answered
     #[arg(long, value_name = "TIME", env = "FLOWTRAIL_SHUTDOWN_TIMEOUT", default_value = "30s", value_parser = duration)]
     pub shutdown_timeout: Duration,

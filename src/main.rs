@@ -12,9 +12,11 @@ fn main() -> ExitCode {
 fn run() -> anyhow::Result<()> {
     cli::environment()?;
     let cli = Cli::from_command_line()?;
-    // Who serves uses every core; the others leave them to whom they talk to.
-    let mut runtime = if cli.serves() {
-        tokio::runtime::Builder::new_multi_thread()
+    let mut runtime = if let Some(workers) = cli.workers() {
+        let mut runtime = tokio::runtime::Builder::new_multi_thread();
+        // Of none the command tells what is wrong with it.
+        runtime.worker_threads(workers.max(1));
+        runtime
     } else {
         tokio::runtime::Builder::new_current_thread()
     };

@@ -115,9 +115,14 @@ impl Cli {
         Ok(Self::from_arg_matches(&matches).unwrap_or_else(|error| error.exit()))
     }
 
-    /// Whether the command is one that serves.
-    pub fn serves(&self) -> bool {
-        matches!(self.command, Command::Serve(_) | Command::Demo(_))
+    /// The threads it wants, if it is one that serves.
+    pub fn workers(&self) -> Option<usize> {
+        let config = match &self.command {
+            Command::Serve(args) => &args.config,
+            Command::Demo(args) => &args.config,
+            _ => return None,
+        };
+        Some(config.listen.workers)
     }
 
     /// Carries out the command.

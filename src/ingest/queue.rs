@@ -34,7 +34,7 @@ pub use spread::Spread;
 
 use self::{
     inbox::{Outlet, inbox},
-    spread::Gate,
+    spread::{Gate, weight},
 };
 use super::ticket::{Outcome, Receipt, Share, Witness, ticket, witnessed};
 use crate::event::App;
@@ -160,6 +160,22 @@ impl Load {
     fn rows(&self) -> usize {
         self.steps.marks.len() + self.flows.marks.len()
     }
+
+    fn weight(&self) -> usize {
+        self.steps.weight() + self.flows.weight()
+    }
+}
+
+impl Part {
+    fn weight(&self) -> usize {
+        self.steps.weight() + self.flows.weight()
+    }
+}
+
+impl Rows {
+    fn weight(&self) -> usize {
+        weight(self.marks.len(), self.bytes.len())
+    }
 }
 
 /// The lane of an instance, among so many lanes.
@@ -198,7 +214,7 @@ impl Intake {
         permit: Permit,
         witness: Option<Witness>,
     ) -> Result<Receipt, Closed> {
-        self.spread.holds(self.budget.held_bytes());
+        self.spread.came(loads.iter().map(Load::weight).sum());
         let holder = permit.holder().clone();
         let (ticket, receipt) = witnessed(known, permit, witness);
         let _placed = self.placed(loads.len());

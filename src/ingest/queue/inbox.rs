@@ -104,6 +104,7 @@ impl Inbox {
         let (holder, part) = parts.turns.pop()?;
         let several = parts.turns.several();
         drop(parts);
+        self.spread.went(part.weight());
         if let Some(holder) = holder {
             let before = self.last.replace(holder);
             if several || before.is_some_and(|before| Some(before) != self.last) {

@@ -15,12 +15,12 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 /// Bytes that weigh as much as a row does by itself.
 const ROW: usize = 1 << 10;
 /// With less on the mean a lane leaves.
-const LIGHT: f64 = 100.0;
+const LIGHT: f64 = 100.0 * 1024.0;
 /// The part that a batch has in the mean.
 const SHARE: f64 = 1.0 / 16.0;
-/// With more bytes held for each lane another one joins: what takes one lane about 10 ms to write. Who
-/// joins waits for the others to write that.
-const HEAVY_BYTES: usize = 512 << 10;
+/// When more than this waits for each lane another one joins: some 400 small rows, which take a lane 5 ms.
+/// Who joins waits for the others to write that.
+const HEAVY: usize = 640 * ROW;
 
 /// Among how many lanes parts are to be spread; all of them at first.
 #[derive(Clone, Debug)]
@@ -30,6 +30,8 @@ pub struct Spread(Arc<Shared>);
 struct Shared {
     lanes: usize,
     among: AtomicUsize,
+    /// What all that waits for lanes weighs.
+    waiting: AtomicUsize,
     /// What batches weigh since the last change.
     mean: Mutex<f64>,
 }
@@ -40,6 +42,7 @@ impl Spread {
         Self(Arc::new(Shared {
             lanes,
             among: AtomicUsize::new(lanes),
+            waiting: AtomicUsize::new(0),
             mean: Mutex::new(2.0 * LIGHT),
         }))
     }
@@ -49,19 +52,25 @@ impl Spread {
         self.0.among.load(Ordering::Relaxed)
     }
 
-    /// So many bytes are held, waiting for lanes or with them.
-    pub fn holds(&self, bytes: usize) {
+    /// More waits for lanes.
+    pub(super) fn came(&self, weight: usize) {
+        let waiting = self.0.waiting.fetch_add(weight, Ordering::Relaxed) + weight;
         let among = self.among();
-        if among < self.0.lanes && bytes > among * HEAVY_BYTES {
+        if among < self.0.lanes && waiting > among * HEAVY {
             self.change(&mut self.mean(), among + 1);
         }
+    }
+
+    /// Some of it went to a lane.
+    pub(super) fn went(&self, weight: usize) {
+        self.0.waiting.fetch_sub(weight, Ordering::Relaxed);
     }
 
     /// A lane wrote a batch of so many rows and bytes, and was busy with it for this part of the time
     /// since its last one.
     pub fn wrote(&self, rows: usize, bytes: usize, busy: f64) {
         let mut mean = self.mean();
-        let weight = u32::try_from(rows + bytes / ROW).unwrap_or(u32::MAX);
+        let weight = u32::try_from(weight(rows, bytes)).unwrap_or(u32::MAX);
         *mean += (f64::from(weight) * busy - *mean) * SHARE;
         let among = self.among();
         if among > 1 && *mean < LIGHT {
@@ -77,6 +86,11 @@ impl Spread {
     fn mean(&self) -> MutexGuard<'_, f64> {
         self.0.mean.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// What so many rows of so many bytes weigh.
+pub(super) fn weight(rows: usize, bytes: usize) -> usize {
+    rows * ROW + bytes
 }
 
 /// Where all lanes meet: none goes on before each of them is through with what it was given before.
@@ -134,15 +148,20 @@ mod tests {
     fn lanes_join_when_much_waits() {
         let spread = Spread::new(3);
         after(&spread, 20, 600, 1.0);
-        spread.holds(HEAVY_BYTES);
+        spread.came(HEAVY);
         assert_eq!(spread.among(), 1);
-        spread.holds(HEAVY_BYTES + 1);
+        spread.came(1);
         assert_eq!(spread.among(), 2);
-        spread.holds(HEAVY_BYTES + 1);
+        spread.came(HEAVY - 1);
         assert_eq!(spread.among(), 2, "that is half of it for each");
-        for _ in 0..3 {
-            spread.holds(64 << 20);
-        }
+        spread.came(1);
         assert_eq!(spread.among(), 3);
+        spread.came(64 * HEAVY);
+        assert_eq!(spread.among(), 3, "there are no more");
+
+        after(&spread, 20, 600, 1.0);
+        spread.went(66 * HEAVY + 1);
+        spread.came(HEAVY);
+        assert_eq!(spread.among(), 1, "the others went");
     }
 }

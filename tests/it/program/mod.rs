@@ -58,7 +58,10 @@ async fn what_is_called_wrongly_ends_with_2() {
         assert!(!ended.err.is_empty(), "{words:?}");
     }
     let check = async |words: &[&str], parts: &[&str]| Run::new(words).end().await.failed(2, parts);
-    check(&["serve", "--lanes", "0"], &["--lanes is 0", "at least 1"]).await;
+    for option in ["--lanes", "--workers"] {
+        let sentence = format!("{option} is 0; it must be at least 1");
+        check(&["serve", option, "0"], &[&sentence]).await;
+    }
     check(
         &["serve", "--queue-bytes", "1MiB"],
         &["--queue-bytes", "--max-chunk-bytes"],
@@ -125,6 +128,7 @@ async fn the_configuration_is_shown_with_its_origins_and_without_secrets() {
         number.parse::<usize>().unwrap()
     };
     assert!((4..=16).contains(&found("FLOWTRAIL_POOL_SIZE=")), "{out}");
+    assert!(found("FLOWTRAIL_WORKERS=") >= 1, "{out}");
     let queue = found("FLOWTRAIL_QUEUE_BYTES=");
     assert!((64 << 20..=1 << 30).contains(&queue), "{out}");
     assert!(!out.contains("very-secret"), "{out}");
@@ -150,6 +154,7 @@ async fn help_says_how_defaults_are_found() {
     let words: Vec<&str> = out.split_whitespace().collect();
     let out = words.join(" ");
     for words in [
+        "[default: one for two cores] [env: FLOWTRAIL_WORKERS=]",
         "[default: one a core, 2 to 8] [env: FLOWTRAIL_LANES=]",
         "[default: two a core, 4 to 16] [env: FLOWTRAIL_POOL_SIZE=]",
         "at most 128MiB on two cores] [env: FLOWTRAIL_QUEUE_BYTES=]",
