@@ -8,6 +8,7 @@
 use std::{collections::VecDeque, mem};
 
 use futures_util::stream::{self, Stream};
+use tokio::task::yield_now;
 use tokio_postgres::types::Type;
 
 use super::{
@@ -22,6 +23,8 @@ const LAST: u32 = i32::MAX.unsigned_abs();
 const PORTION: u64 = 4 << 20;
 /// Steps that are read at once.
 const PORTION_STEPS: usize = 1_000;
+/// Bytes of content after which others have a turn: to read a step takes its reader some 20 ns a byte.
+const IN_A_ROW: usize = 64 << 10;
 /// Steps that are looked up at once before their content is read.
 const PLANNED: i64 = 10_000;
 
@@ -98,7 +101,7 @@ impl History {
     }
 
     /// Steps with an id above `after` and at most `through`, by id, read a portion of a few MiB at
-    /// a time. Ends after an error.
+    /// a time. Ends after an error. However fast it is read, others have their turns in between.
     ///
     /// Each step is whole and as it is when its portion is read: of an instance that changes
     /// meanwhile, by a rerun or by events that come late, the portions may be of different moments.
@@ -119,6 +122,7 @@ impl History {
             begun: false,
             planned: VecDeque::new(),
             ready: VecDeque::new(),
+            in_a_row: 0,
         };
         stream::try_unfold(reading, |mut reading| async {
             let step = reading.step().await?;
@@ -209,6 +213,8 @@ struct Reading {
     /// What to read, a portion each.
     planned: VecDeque<Vec<Version>>,
     ready: VecDeque<StepContent>,
+    /// Bytes that were handed out since somebody else had a turn.
+    in_a_row: usize,
 }
 
 impl Reading {
@@ -218,6 +224,11 @@ impl Reading {
         }
         loop {
             if let Some(step) = self.ready.pop_front() {
+                if self.in_a_row > IN_A_ROW {
+                    yield_now().await;
+                    self.in_a_row = 0;
+                }
+                self.in_a_row += step.content.len();
                 return Ok(Some(step));
             }
             if let Some(portion) = self.planned.pop_front() {

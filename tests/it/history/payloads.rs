@@ -1,10 +1,12 @@
 //! Payloads in pieces, and steps read a portion at a time.
 
+use std::{pin::pin, task::Poll};
+
 use flowtrail::{
     proto::{ListStepsRequest, ReadPayloadRequest, read_payload_request::Payload},
     query::{Attempt, History},
 };
-use futures_util::TryStreamExt as _;
+use futures_util::{TryStreamExt as _, poll};
 use prost::Message as _;
 use tonic::Code;
 
@@ -195,5 +197,30 @@ async fn a_page_of_steps_is_bounded_in_bytes() {
         }
     }
     assert_eq!(found, 1_000);
+    world.end().await;
+}
+
+#[tokio::test]
+async fn a_reader_of_many_steps_leaves_others_their_turns() {
+    let world = World::with(
+        "insert into public.steps (flowinstanceid, stepid, stepdata)
+         select 'many', n::text, convert_to(repeat('x', 1024), 'UTF8') from generate_series(0, 999) n",
+    )
+    .await;
+    let history = History::new(world.service.pool().clone());
+    let mut steps = pin!(history.contents("many", Attempt::Newest, None, None));
+    // all of them were read with the first one
+    assert_eq!(steps.try_next().await.unwrap().unwrap().step.id, 0);
+    let (mut read, mut turns) = (1, 0);
+    while read < 1_000 {
+        match poll!(steps.try_next()) {
+            Poll::Ready(step) => {
+                assert_eq!(step.unwrap().unwrap().step.id, read);
+                read += 1;
+            }
+            Poll::Pending => turns += 1,
+        }
+    }
+    assert!((10..=16).contains(&turns), "{turns} for 1,000 KiB");
     world.end().await;
 }
