@@ -128,6 +128,44 @@ async fn a_row_that_is_refused_at_the_commit_is_found_and_its_neighbours_are_sto
     service.stop().await.unwrap();
 }
 
+#[tokio::test]
+async fn a_transaction_that_the_database_ends_speaks_against_no_row() {
+    let database = support::database().await;
+    let client = database.client().await;
+    // the first is what is said to a transaction in which the lane was silent for too long
+    client
+        .batch_execute(
+            "create sequence public.tries;
+            create function public.ended() returns trigger language plpgsql as $$
+            declare
+              code text := (array['25P03', '26000', '57000'])[nextval('public.tries')];
+            begin
+              if code is not null then
+                raise exception 'ended' using errcode = code;
+              end if;
+              return null;
+            end $$;
+            create trigger ended before insert on public.steps
+              for each statement execute function public.ended()",
+        )
+        .await
+        .unwrap();
+    let service = support::serve(&database.url, &["--lanes", "1"]).await;
+    let (mut stream, _) = Stream::greet(service.local_addr(), hello("orders")).await;
+    // alone in its batch: nothing is left to halve
+    stream.chunk([step("i", 0)]).await;
+    let sum = stream.finish().await;
+    assert_eq!((sum.recorded, sum.invalid), (1, 0), "{sum:?}");
+    support::eventually("the step is stored", async || {
+        let stored =
+            "select exists (select from public.steps), (select last_value from public.tries)";
+        let row = client.query_one(stored, &[]).await.unwrap();
+        row.get(0) && row.get::<_, i64>(1) == 4
+    })
+    .await;
+    service.stop().await.unwrap();
+}
+
 /// Waits until somebody waits for a lock of this kind.
 async fn waits(client: &Client, kind: &str) {
     let held = format!(
