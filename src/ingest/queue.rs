@@ -160,10 +160,6 @@ impl Load {
     fn rows(&self) -> usize {
         self.steps.marks.len() + self.flows.marks.len()
     }
-
-    fn weight(&self) -> usize {
-        self.steps.weight() + self.flows.weight()
-    }
 }
 
 impl Part {
@@ -214,7 +210,6 @@ impl Intake {
         permit: Permit,
         witness: Option<Witness>,
     ) -> Result<Receipt, Closed> {
-        self.spread.came(loads.iter().map(Load::weight).sum());
         let holder = permit.holder().clone();
         let (ticket, receipt) = witnessed(known, permit, witness);
         let _placed = self.placed(loads.len());
@@ -232,6 +227,7 @@ impl Intake {
                 resent,
                 share: ticket.share(),
             };
+            self.spread.came(part.weight());
             lane.put(&holder, bytes, part)?;
         }
         Ok(receipt)

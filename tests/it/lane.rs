@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use flowtrail::proto::{FlowEnded, FlowStarted, Hello, RejectionCode, event::Kind};
+use flowtrail::proto::{Durability, FlowEnded, FlowStarted, Hello, RejectionCode, event::Kind};
 use tokio_postgres::Client;
 
 use crate::support::{self, Stream, hello, step, time};
@@ -163,6 +163,34 @@ async fn a_transaction_that_the_database_ends_speaks_against_no_row() {
         row.get(0) && row.get::<_, i64>(1) == 4
     })
     .await;
+    service.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_session_that_lost_its_statements_is_replaced() {
+    let database = support::database().await;
+    let client = database.client().await;
+    client
+        .batch_execute(
+            "create function public.forget() returns trigger language plpgsql as $$
+            begin
+              deallocate all;
+              return null;
+            end $$;
+            create trigger forget after insert on public.steps
+              for each statement execute function public.forget()",
+        )
+        .await
+        .unwrap();
+    let service = support::serve(&database.url, &["--lanes", "1"]).await;
+    let (mut stream, _) = Stream::greet(service.local_addr(), hello("orders")).await;
+    for number in 0..3 {
+        stream.chunk([step("i", number)]).await;
+        let ack = stream.ack().await;
+        assert_eq!((ack.recorded, ack.invalid), (1, 0), "{ack:?}");
+        assert_eq!(ack.durability(), Durability::Committed, "{ack:?}");
+    }
+    stream.finish().await;
     service.stop().await.unwrap();
 }
 

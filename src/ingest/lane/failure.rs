@@ -67,6 +67,15 @@ struct Said<'a> {
     constraint: Option<&'a str>,
 }
 
+impl Said<'_> {
+    /// Whether the session's transaction or prepared statements are not what they are taken for
+    /// (classes 25 and 26): the same again would fail the same way.
+    fn astray(&self) -> bool {
+        let code = self.code.code();
+        code.starts_with("25") || code.starts_with("26")
+    }
+}
+
 impl Failure {
     /// What it means for the rows that were tried.
     pub fn verdict(&self) -> Verdict {
@@ -152,7 +161,7 @@ impl Failure {
     pub fn keeps_session(&self) -> bool {
         match self {
             Self::Statement(_) | Self::Direct(_) => {
-                self.said().is_some_and(|said| !pg::ends_session(said.code))
+                (self.said()).is_some_and(|said| !pg::ends_session(said.code) && !said.astray())
             }
             Self::Adrift => true,
             Self::Connect(_)
