@@ -62,6 +62,8 @@ pub struct Writer {
     next_id: u64,
     /// Written, not synced.
     written: Vec<oneshot::Sender<Result<(), Refused>>>,
+    /// Something was taken since something was refused.
+    taken: bool,
     /// When `rejected/` had changed when its files were counted.
     pub(super) rejected_at: Option<SystemTime>,
     place: Place,
@@ -88,6 +90,7 @@ impl Writer {
             next,
             next_id,
             written: Vec::new(),
+            taken: false,
             rejected_at: None,
             place,
         }
@@ -174,6 +177,7 @@ impl Writer {
             .as_ref()
             .map(|active| (active.id, active.written));
         let written = self.write(records);
+        self.taken = written.is_ok();
         if written.is_err() {
             self.take_back(began);
         }
@@ -271,9 +275,10 @@ impl Writer {
             refuse(&self.shared, &error)
         });
         if result.is_err() {
+            self.taken = false;
             self.next = active.synced.next;
             self.retire();
-        } else {
+        } else if self.taken {
             self.shared.state().refused_at = None;
         }
         for answer in self.written.drain(..) {
