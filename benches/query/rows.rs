@@ -92,8 +92,11 @@ const SHAPES: [(&str, [&str; 13]); 6] = {
 /// Prints the plans of a page of one app, as they are made with its values.
 pub(crate) async fn plans(pool: &Pool) -> anyhow::Result<()> {
     let client = pool.get().await?;
-    let statement = include_str!("../../sql/query/instances_of_app.sql");
     for (name, values) in SHAPES {
+        let statement = match name {
+            "flow" => include_str!("../../sql/query/instances_of_flow.sql"),
+            _ => include_str!("../../sql/query/instances_of_app.sql"),
+        };
         let mut explained = statement.to_owned();
         // the longer numbers first
         for (at, value) in values.into_iter().enumerate().rev() {

@@ -14,11 +14,15 @@ pub(crate) fn all(instances: usize) -> Vec<(&'static str, InstanceFilter)> {
         let seconds = 1_767_225_600 + seconds;
         Some(prost_types::Timestamp { seconds, nanos: 0 })
     };
-    let of_app: [(&str, Change<'_>); 11] = [
+    let of_app: [(&str, Change<'_>); 13] = [
         ("app", &|_| ()),
         ("app, version", &|f| f.app_version = text("1.1")),
         ("app, status of 0.1 %", &|f| f.statuses = words(&["Failed"])),
         ("app, flow", &|f| f.flow_name = text("flow-7")),
+        ("app, version, flow", &|f| {
+            (f.app_version, f.flow_name) = (text("1.1"), text("flow-7"));
+        }),
+        ("app, completed", &|f| f.statuses = words(&["Completed"])),
         ("app, host", &|f| f.host = text("host-17")),
         ("app, time range", &|f| {
             (f.started_from, f.started_before) = (at(30), at(60));
@@ -38,9 +42,10 @@ pub(crate) fn all(instances: usize) -> Vec<(&'static str, InstanceFilter)> {
             f.original_instance_id = text(&format!("{:032x}", 3));
         }),
     ];
-    let anywhere: [(&str, Change<'_>); 3] = [
+    let anywhere: [(&str, Change<'_>); 4] = [
         ("user", &|f| f.user = text("acme")),
         ("nothing", &|_| ()),
+        ("flow", &|f| f.flow_name = text("flow-7")),
         ("status of 0.1 %", &|f| f.statuses = words(&["Failed"])),
     ];
     let known = InstanceFilter {

@@ -37,6 +37,7 @@ with recursive apps as (
 )
 select l.userid, l.appname, l.appversion, l.flowname
 from flows l
-where l.flowname is not null
+where l.appversion is not null
+  and l.flowname is not null
 order by l.userid, l.appname, l.appversion, l.flowname
 limit $3

@@ -17,11 +17,11 @@ with recursive flows as (
 select l.flowname
 from flows l
 where l.flowname is not null
-  -- the next host from this one on: a plain question whether it is there may end in a scan
-  and ($4::text is null or hashtextextended($4, 0) = (
-    select f.host_key
+  -- the newest on the host: a plain question whether there is one may end in a scan
+  and ($4::text is null or (
+    select true
     from flowtrail.instances f
     where f.app_key = hashtextextended($2, hashtextextended($1, 0)) and f.version_key = hashtextextended($3, 0)
-      and f.flow_key = l.flow_key and f.host_key >= hashtextextended($4, 0)
-    order by f.host_key limit 1))
+      and f.flow_key = l.flow_key and f.host_key = hashtextextended($4, 0)
+    order by f.started desc, f.flowinstanceid desc limit 1))
 order by l.flowname

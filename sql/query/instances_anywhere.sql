@@ -1,10 +1,9 @@
--- query/instances_anywhere: a page of the instances whatever their status, by jumps from app to app in an index; as instances_of_app, but user and app may be null, and the statuses are
+-- query/instances_anywhere: a page of the instances, by jumps from app to app in an index; as instances_of_app, but user and app may be null, and of statuses, any or some that hold `Completed`
 with apps as materialized (
   select a.app_key, a.userid, a.appname
   from flowtrail.stored_apps a
   where ($1::text is null or a.userid = $1)
     and ($2::text is null or a.appname = $2)
-    and $6::text[] is null
 )
 select f.*
 from (
@@ -23,7 +22,8 @@ from (
           and f.appname = a.appname
           and ($3::text is null or f.appversion = $3)
           and ($4::text is null or f.flowname = $4)
-          and ($5::text is null or f.hostid = $5) then true end
+          and ($5::text is null or f.hostid = $5)
+          and ($6::text[] is null or f.status = any ($6)) then true end
       and ($7::timestamp is null or f.started >= $7)
       and ($8::timestamp is null or (f.started < $8 and f.started > '-infinity'))
       and ($9::bigint is null or case when f.took_us >= $9 then true end)
@@ -42,6 +42,7 @@ from (
     and ($3::text is null or f.appversion = $3)
     and ($4::text is null or f.flowname = $4)
     and ($5::text is null or f.hostid = $5)
+    and ($6::text[] is null or f.status = any ($6))
     and ($7::timestamp is null or f.started >= $7)
     and ($8::timestamp is null or (f.started < $8 and f.started > '-infinity'))
     and ($9::bigint is null or case when f.took_us >= $9 then true end)

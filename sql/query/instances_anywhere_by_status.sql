@@ -1,4 +1,4 @@
--- query/instances_anywhere_by_status: a page of the instances with any of some statuses, by jumps from app to app in an index; as instances_of_app, but user and app may be null
+-- query/instances_anywhere_by_status: a page of the instances with any of some statuses without `Completed`, by jumps from app to app in an index; as instances_of_app, but user and app may be null
 with apps as materialized (
   select a.app_key, a.userid, a.appname
   from flowtrail.stored_apps a
@@ -19,6 +19,7 @@ from (
       and ($3::text is null or f.version_key = hashtextextended($3, 0))
       and ($4::text is null or f.flow_key = hashtextextended($4, 0))
       and ($5::text is null or f.host_key = hashtextextended($5, 0))
+      and f.status <> 'Completed'
       and f.status_key = hashtextextended(s.status, 0)
       and case when f.userid = a.userid
           and f.appname = a.appname

@@ -1,4 +1,4 @@
--- query/instances_of_app: a page of the instances of one app, with one status or any; $1 to $10 are the filter, $11 and $12 the place in the order
+-- query/instances_of_app: a page of the instances of one app, with any status, any of some that hold `Completed`, or another one; $1 to $10 are the filter, $11 and $12 the place in the order
 select
   f.flowinstanceid, f.shown_user, f.shown_app, f.shown_version, f.shown_flow, f.shown_host, f.shown_status, f.starttime, f.endtime,
   f.shown_time, f.shown_original, f.reruncount, f.shown_parent, f.shown_parent_flow, f.has_input
@@ -7,14 +7,15 @@ where f.app_key = hashtextextended($2, hashtextextended($1, 0))
   and ($3::text is null or f.version_key = hashtextextended($3, 0))
   and ($4::text is null or f.flow_key = hashtextextended($4, 0))
   and ($5::text is null or f.host_key = hashtextextended($5, 0))
-  and ($6::text[] is null or f.status_key = hashtextextended(($6::text[])[1], 0))
+  -- most complete, so that those are found by the way and the others in an index
+  and ($6::text[] is null or 'Completed' = any ($6) or (f.status <> 'Completed' and f.status_key = hashtextextended(($6::text[])[1], 0)))
   -- keys are hashes; in a case, or the planner would count each name twice
   and case when f.userid = $1
       and f.appname = $2
       and ($3::text is null or f.appversion = $3)
       and ($4::text is null or f.flowname = $4)
       and ($5::text is null or f.hostid = $5)
-      and ($6::text[] is null or f.status = ($6::text[])[1]) then true end
+      and ($6::text[] is null or f.status = any ($6)) then true end
   and ($7::timestamp is null or f.started >= $7)
   and ($8::timestamp is null or (f.started < $8 and f.started > '-infinity'))
   and ($9::bigint is null or case when f.took_us >= $9 then true end)

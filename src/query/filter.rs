@@ -11,7 +11,9 @@ use super::{
 use crate::event::Micros;
 
 /// Words that engines report as the status of an instance.
-pub const STATUSES: [&str; 5] = ["Created", "Started", "Completed", "Failed", "Cancelled"];
+pub const STATUSES: [&str; 5] = ["Created", "Started", COMPLETED, "Failed", "Cancelled"];
+/// The status of most instances, which the index of statuses leaves out.
+pub(super) const COMPLETED: &str = "Completed";
 /// Bytes of a text that is compared with a column in an index, at most: PostgreSQL's indexes hold
 /// no longer ones.
 const LONGEST: usize = 2_704;

@@ -1,12 +1,14 @@
 //! Lists of instances.
 //!
-//! Which statement answers depends on what is known: with user and app each filter has an index in
-//! the order of the list; without them the statement jumps from app to app. See `docs/queries.md`.
+//! Which statement answers depends on what is known: with user and app nearly each filter has an
+//! index in the order of the list; otherwise the statement jumps from app to app, or from version to
+//! version. See `docs/queries.md`.
 
 use tokio_postgres::{Row, error::SqlState, types::Type};
 
 use super::{
     Cursor, Error, Filter, History, Instance, Page,
+    filter::COMPLETED,
     row::{self, Time, Value, started},
     sql,
 };
@@ -40,7 +42,6 @@ impl History {
             (&id, Type::TEXT),
             (&asked, Type::INT8),
         ];
-        let statuses = values.statuses.as_ref().map_or(0, Vec::len);
         let rows = if filter.original.is_some() || filter.related_to.is_some() {
             let mut all = values.related();
             all.extend(place);
@@ -49,12 +50,7 @@ impl History {
         } else {
             let mut all = values.list();
             all.extend(place);
-            let known = filter.user.is_some() && filter.app.is_some();
-            let statement = match statuses {
-                0 | 1 if known => sql!("instances_of_app"),
-                0 => sql!("instances_anywhere"),
-                _ => sql!("instances_anywhere_by_status"),
-            };
+            let statement = statement(filter, values.statuses.as_deref());
             self.rows(statement, &all).await?
         };
         page(&rows, limit)
@@ -194,6 +190,21 @@ trait Later {
 impl Later for Option<Time> {
     fn max_by_time(self, other: Time) -> Self {
         Some(self.map_or(other, |time| Time(time.0.max(other.0))))
+    }
+}
+
+/// What answers this filter by a walk in an index, or by few of them.
+fn statement(filter: &Filter, statuses: Option<&[&str]>) -> &'static str {
+    let known = filter.user.is_some() && filter.app.is_some();
+    // completed ones are not in the index of statuses
+    let uncommon = statuses.filter(|statuses| !statuses.contains(&COMPLETED));
+    let of_flow = filter.flow.is_some() && filter.version.is_none() && filter.host.is_none();
+    match uncommon.map(<[_]>::len) {
+        Some(1) if known => sql!("instances_of_app"),
+        Some(_) => sql!("instances_anywhere_by_status"),
+        None if of_flow => sql!("instances_of_flow"),
+        None if known => sql!("instances_of_app"),
+        None => sql!("instances_anywhere"),
     }
 }
 

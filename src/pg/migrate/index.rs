@@ -8,7 +8,7 @@ use tokio_postgres::Client;
 use super::{Error, Pending};
 
 /// Name and statement of every index made this way, all in schema `public`.
-pub(super) const ALL: [(&str, &str); 8] = [
+pub(super) const ALL: [(&str, &str); 7] = [
     (
         "flowtrail_flowstate_by_app",
         include_str!("../../../sql/migrations/indexes/flowstate_by_app.sql"),
@@ -28,10 +28,6 @@ pub(super) const ALL: [(&str, &str); 8] = [
     (
         "flowtrail_flowstate_by_status",
         include_str!("../../../sql/migrations/indexes/flowstate_by_status.sql"),
-    ),
-    (
-        "flowtrail_flowstate_by_names",
-        include_str!("../../../sql/migrations/indexes/flowstate_by_names.sql"),
     ),
     (
         "flowtrail_flowstate_without_app",

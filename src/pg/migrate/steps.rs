@@ -10,7 +10,7 @@ use super::{Error, Pending};
 /// The table in which the runner keeps what was applied.
 const HISTORY: &str = "flowtrail.migrations";
 
-const FILES: [(&str, &str); 7] = [
+const FILES: [(&str, &str); 8] = [
     (
         "V1__public_tables",
         include_str!("../../../sql/migrations/V1__public_tables.sql"),
@@ -38,6 +38,10 @@ const FILES: [(&str, &str); 7] = [
     (
         "V7__hold",
         include_str!("../../../sql/migrations/V7__hold.sql"),
+    ),
+    (
+        "V8__fewer_entries",
+        include_str!("../../../sql/migrations/V8__fewer_entries.sql"),
     ),
 ];
 

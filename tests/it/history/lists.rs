@@ -70,7 +70,18 @@ async fn each_name_narrows_the_list() {
     any(&|f| f.host = Some("h2".into()), "a2").await;
     orders(&|_| (), "a4 a3 a2 a1 a6 a5").await;
     orders(&|f| f.app_version = Some("2".into()), "a4 a3 a6 a5").await;
-    orders(&|f| f.flow_name = Some("main".into()), "a4 a2 a1 a6 a5").await;
+    let main: Change<'_> = &|f| f.flow_name = Some("main".into());
+    orders(main, "a4 a2 a1 a6 a5").await;
+    any(main, "c1 n1 a4 b1 a2 a1 c2 a6 a5").await;
+    let main_failed: Change<'_> = &|f| {
+        (f.flow_name, f.statuses) = (Some("main".into()), vec!["Failed".into()]);
+    };
+    orders(main_failed, "a6").await;
+    any(main_failed, "c1 n1 b1 a6").await;
+    let main_completed: Change<'_> = &|f| {
+        (f.flow_name, f.statuses) = (Some("main".into()), vec!["Completed".into()]);
+    };
+    orders(main_completed, "a1 a5").await;
     orders(&|f| f.host = Some("h2".into()), "a2").await;
     let both: Change<'_> = &|f| {
         (f.app_version, f.flow_name) = (Some("2".into()), Some("side".into()));
@@ -99,6 +110,12 @@ async fn statuses_and_times_narrow_the_list() {
             .into();
     };
     orders(several, "a4 a3 a6").await;
+    let completed: Change<'_> = &|f| f.statuses = vec!["Completed".into()];
+    orders(completed, "a1 a5").await;
+    any(completed, "a1 a5").await;
+    let with_completed: Change<'_> = &|f| f.statuses = vec!["Failed".into(), "Completed".into()];
+    orders(with_completed, "a3 a1 a6 a5").await;
+    any(with_completed, "c1 n1 a3 b1 a1 a6 a5").await;
     any(several, "c1 n1 a4 a3 b1 a6").await;
 
     orders(&|f| f.started_from = Some(at(2, 0)), "a4 a3 a2").await;

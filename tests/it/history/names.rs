@@ -79,7 +79,7 @@ async fn the_catalogue_names_what_there_are_instances_of() {
          where not (u = 'zeta' and a = 'stock') and not (v = '2' and f = 'main');
          insert into public.flowstate (flowinstanceid, userid, appname, appversion, flowname, hostid)
          values ('n1', null, 'orders', '1', 'main', ''), ('n2', 'acme', null, '1', 'main', ''),
-           ('n3', 'acme', 'bare', null, null, ''), ('n4', 'acme', 'orders', '1', 'odd', 'h9')",
+           ('n3', 'acme', 'bare', null, null, ''), ('n5', 'acme', 'bare', null, 'lone', ''), ('n4', 'acme', 'orders', '1', 'odd', 'h9')",
     )
     .await;
     let catalogue = async |user: Option<&str>, app: Option<&str>| {
@@ -143,6 +143,15 @@ async fn the_catalogue_names_what_there_are_instances_of() {
     assert_eq!(flows(Some("h1")).await, ["main", "side"]);
     assert_eq!(flows(Some("h9")).await, ["odd"]);
     assert_eq!(flows(Some("h7")).await, [""; 0]);
+
+    let lone = Filter {
+        flow: Some("lone".into()),
+        ..Filter::default()
+    };
+    let page = history.instances(&lone, None, 10).await.unwrap();
+    let ids: Vec<_> = page.instances.into_iter().map(|i| i.id).collect();
+    assert_eq!(ids, ["n5"], "a flow of an app without a version is found");
+    assert_eq!(history.versions("acme", "bare").await.unwrap(), [""; 0]);
     world.end().await;
 }
 

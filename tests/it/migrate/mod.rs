@@ -16,12 +16,12 @@ const EVERYTHING: [&str; 15] = [
     "migration 5 reading_views",
     "migration 6 short_keys",
     "migration 7 hold",
+    "migration 8 fewer_entries",
     "index flowtrail_flowstate_by_app",
     "index flowtrail_flowstate_by_version",
     "index flowtrail_flowstate_by_flow",
     "index flowtrail_flowstate_by_host",
     "index flowtrail_flowstate_by_status",
-    "index flowtrail_flowstate_by_names",
     "index flowtrail_flowstate_without_app",
     "index flowtrail_flowstate_by_original",
 ];
@@ -183,6 +183,37 @@ async fn the_printed_script_lets_the_services_role_in() {
 }
 
 #[tokio::test]
+async fn indexes_of_an_older_version_give_way() {
+    let database = support::database().await;
+    let client = database.client().await;
+    client
+        .batch_execute(
+            "drop index public.flowtrail_flowstate_by_flow;
+             create index flowtrail_flowstate_by_flow on public.flowstate (flowname);
+             create index flowtrail_flowstate_by_names on public.flowstate (appname);
+             delete from flowtrail.migrations where version > 7;
+             update flowtrail.meta set schema_version = 7",
+        )
+        .await
+        .unwrap();
+    let applied = run(&database).await.applied;
+    assert_eq!(
+        applied,
+        [
+            "migration 8 fewer_entries",
+            "index flowtrail_flowstate_by_version",
+            "index flowtrail_flowstate_by_flow",
+            "index flowtrail_flowstate_by_status",
+        ]
+    );
+    let found = "select indexdef from pg_catalog.pg_indexes
+                 where indexname in ('flowtrail_flowstate_by_flow', 'flowtrail_flowstate_by_names')";
+    let row = client.query_one(found, &[]).await.unwrap();
+    let definition: String = row.get(0);
+    assert!(definition.contains("appversion"), "{definition}");
+}
+
+#[tokio::test]
 async fn an_index_whose_making_was_interrupted_is_made_again() {
     let database = support::database().await;
     let client = database.client().await;
@@ -229,7 +260,8 @@ async fn a_database_that_is_not_utf8_is_refused() {
 async fn a_newer_schema_is_used_unless_it_says_otherwise() {
     let database = support::database().await;
     let client = database.client().await;
-    let newer = "update flowtrail.meta set schema_version = 9, oldest_binary = ";
+    let version = migrate::VERSION + 2;
+    let newer = format!("update flowtrail.meta set schema_version = {version}, oldest_binary = ");
     client
         .batch_execute(&format!("{newer}{}", migrate::VERSION))
         .await
@@ -238,14 +270,17 @@ async fn a_newer_schema_is_used_unless_it_says_otherwise() {
     assert_eq!(
         state,
         State::Ahead {
-            version: 9,
+            version,
             works_with: migrate::VERSION
         }
     );
     assert!(state.usable());
     assert_eq!(run(&database).await.applied, [""; 0]);
 
-    client.batch_execute(&format!("{newer} 8")).await.unwrap();
+    client
+        .batch_execute(&format!("{newer}{}", migrate::VERSION + 1))
+        .await
+        .unwrap();
     assert!(!migrate::state(&client).await.unwrap().usable());
     let error = refused(&database).await;
     assert!(matches!(error, Error::Newer(_)), "{error}");
