@@ -202,8 +202,9 @@ fn statement(filter: &Filter, statuses: Option<&[&str]>) -> &'static str {
     match uncommon.map(<[_]>::len) {
         Some(1) if known => sql!("instances_of_app"),
         Some(_) => sql!("instances_anywhere_by_status"),
-        None if of_flow => sql!("instances_of_flow"),
+        None if known && of_flow => sql!("instances_of_flow"),
         None if known => sql!("instances_of_app"),
+        None if of_flow => sql!("instances_anywhere_by_flow"),
         None => sql!("instances_anywhere"),
     }
 }
