@@ -144,13 +144,17 @@ async fn the_catalogue_names_what_there_are_instances_of() {
     assert_eq!(flows(Some("h9")).await, ["odd"]);
     assert_eq!(flows(Some("h7")).await, [""; 0]);
 
-    let lone = Filter {
-        flow: Some("lone".into()),
-        ..Filter::default()
-    };
-    let page = history.instances(&lone, None, 10).await.unwrap();
-    let ids: Vec<_> = page.instances.into_iter().map(|i| i.id).collect();
-    assert_eq!(ids, ["n5"], "a flow of an app without a version is found");
+    for app in [None, Some("bare")] {
+        let lone = Filter {
+            user: app.map(|_| "acme".into()),
+            app: app.map(Into::into),
+            flow: Some("lone".into()),
+            ..Filter::default()
+        };
+        let page = history.instances(&lone, None, 10).await.unwrap();
+        let ids: Vec<_> = page.instances.into_iter().map(|i| i.id).collect();
+        assert_eq!(ids, ["n5"], "a flow of an app without a version, {app:?}");
+    }
     assert_eq!(history.versions("acme", "bare").await.unwrap(), [""; 0]);
     world.end().await;
 }
