@@ -26,7 +26,6 @@ use tokio::{
     time::{sleep, timeout},
 };
 use tokio_util::sync::CancellationToken;
-use tonic::transport::server::TcpConnectInfo;
 use tower::Service;
 
 pub use limits::Limits;
@@ -98,8 +97,6 @@ impl Listener {
 
 /// Accepts until `lifecycle` stops; returns once nothing new is accepted. Connections then are told
 /// to go away and end with their running requests, as tasks of `lifecycle`.
-///
-/// Requests carry a [`TcpConnectInfo`] extension, so `tonic::Request::remote_addr` works.
 pub async fn serve<S>(listener: Listener, service: S, limits: Limits, lifecycle: Lifecycle)
 where
     S: Serves,
@@ -206,14 +203,10 @@ impl<S: Serves> Connection<S> {
     async fn run(&self, stream: TcpStream, peer: SocketAddr) {
         // Acknowledgements are small and waited for.
         let _ = stream.set_nodelay(true);
-        let info = TcpConnectInfo {
-            local_addr: stream.local_addr().ok(),
-            remote_addr: Some(peer),
-        };
         let outcome = match &self.tls {
-            None => self.speak(stream, info).await,
+            None => self.speak(stream).await,
             Some(tls) => match self.shake_hands(tls, stream).await {
-                Some(Ok(stream)) => self.speak(stream, info).await,
+                Some(Ok(stream)) => self.speak(stream).await,
                 Some(Err(error)) => Err(error.into()),
                 None => Ok(()),
             },
@@ -237,18 +230,15 @@ impl<S: Serves> Connection<S> {
     async fn speak(
         &self,
         stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
-        info: TcpConnectInfo,
     ) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
-        let service = service_fn(move |mut request: Request<Incoming>| {
-            request.extensions_mut().insert(info.clone());
-            self.service.clone().call(request)
-        });
+        let service = service_fn(|request| self.service.clone().call(request));
         let stream = reading::Reading::new(stream, self.limits.unread);
         let stream = opening::Opening::new(stream, self.limits.opening);
         let stream = closing::Closing::new(stream);
         let io = TokioIo::new(stream);
         let mut connection = pin!(self.protocol.serve_connection_with_upgrades(io, service));
         tokio::select! {
+            biased;
             outcome = connection.as_mut() => return outcome,
             () = self.stopping.cancelled() => connection.as_mut().graceful_shutdown(),
         }
