@@ -189,11 +189,11 @@ impl Task {
         let returned = change.return_data.filled().filter(|_| !change.new_flow);
         let (id, status) = match counted {
             Some((id, _, word)) => (id, word),
-            None if change.new_flow => (&*change.task_id, "Started"),
-            None => (&*change.task_id, ""),
+            None if change.new_flow => (&change.task_id, "Started"),
+            None => (&change.task_id, ""),
         };
         Ok(Self {
-            id: id.to_owned(),
+            id: id.to_string(),
             step_id,
             subflow_id,
             input: given.or(returned).map(ToOwned::to_owned),

@@ -36,10 +36,10 @@ fn instances() -> BTreeMap<String, Vec<StepContent>> {
         };
         let row = Step {
             id: u32::try_from(step.step_id).unwrap(),
-            task: step.task_name,
+            task: step.task_name.into_owned(),
             status: step.status.to_owned(),
-            flow: step.flow_name,
-            subflow: step.subflow_id,
+            flow: step.flow_name.into_owned(),
+            subflow: step.subflow_id.into_owned(),
             started_at: time(step.start_time),
             ended_at: time(step.end_time),
             rerun: Some(step.rerun),

@@ -69,10 +69,10 @@ pub(super) fn scripts(
                 Some(bytes) => Body::sized(&state.flow_name, &step.task_name, bytes),
             };
             anyhow::Ok(Recorded {
-                task: step.task_name,
+                task: step.task_name.into_owned(),
                 status: step.status.to_owned(),
-                flow: step.flow_name,
-                subflow: step.subflow_id,
+                flow: step.flow_name.into_owned(),
+                subflow: step.subflow_id.into_owned(),
                 body,
             })
         });

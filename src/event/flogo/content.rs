@@ -2,6 +2,7 @@
 
 use std::{borrow::Cow, collections::BTreeMap};
 
+use litemap::LiteMap;
 use serde_json::value::RawValue;
 
 use super::{
@@ -19,9 +20,9 @@ pub struct Content<'a> {
     pub step_id: i32,
     /// `flowChanges`, by the number of the subflow, 0 for the main flow. The number is the key: a
     /// change's own `subflowId` is set only where the subflow begins.
-    pub changes: BTreeMap<i64, FlowChange<'a>>,
+    pub changes: LiteMap<i64, FlowChange<'a>>,
     /// `queueChanges`, by the number of the work item.
-    pub queue: BTreeMap<i64, QueueChange<'a>>,
+    pub queue: LiteMap<i64, QueueChange<'a>>,
     /// `starttime`.
     pub start_time: Time,
     /// `endtime`.
@@ -44,9 +45,9 @@ pub struct FlowChange<'a> {
     /// `attrs`.
     pub attrs: Payload<'a>,
     /// `tasks`, by id bytewise.
-    pub tasks: BTreeMap<Cow<'a, str>, TaskChange<'a>>,
+    pub tasks: LiteMap<Cow<'a, str>, TaskChange<'a>>,
     /// `links`, by number.
-    pub links: BTreeMap<i64, LinkChange<'a>>,
+    pub links: LiteMap<i64, LinkChange<'a>>,
     /// `returnData`: what it returned when it ended.
     pub return_data: Payload<'a>,
 }
@@ -189,11 +190,11 @@ impl<'a> FlowChange<'a> {
     /// The task whose status counts, and the word for it. With concurrent execution there can be
     /// several, of which Go picks any: here it is the change's own task, else the one with the
     /// smallest id.
-    pub fn counted(&self) -> Option<(&str, &TaskChange<'a>, &'static str)> {
+    pub fn counted(&self) -> Option<(&Cow<'a, str>, &TaskChange<'a>, &'static str)> {
         self.tasks
             .iter()
-            .filter_map(|(id, task)| Some((&**id, task, counted_word(task.status)?)))
-            .min_by_key(|(id, ..)| *id != self.task_id)
+            .filter_map(|(id, task)| Some((id, task, counted_word(task.status)?)))
+            .min_by_key(|(id, ..)| **id != self.task_id)
     }
 }
 
@@ -286,11 +287,12 @@ mod tests {
         let attrs = change.attrs.entries().expect("texts");
         let attrs: Vec<_> = attrs.iter().map(|(key, raw)| (&**key, raw.get())).collect();
         assert_eq!(attrs, [("a", "1e400"), ("b", "1.0")]);
-        let input = change.tasks["t"].input.filled().map(RawValue::get);
+        let task = |id| change.tasks.get(id).expect("it is changed");
+        let input = task("t").input.filled().map(RawValue::get);
         assert_eq!(input, Some(r#"{"x" : "\u003c"}"#));
         assert!(change.return_data.filled().is_none());
-        assert_eq!(change.tasks["t"].change, Change::Delete);
-        assert_eq!(change.tasks["s"].change, Change::Update);
+        assert_eq!(task("t").change, Change::Delete);
+        assert_eq!(task("s").change, Change::Update);
         assert_eq!(content.queue[&3].change, Change::Delete);
         assert_eq!(content.queue[&4].change, Change::Add);
         assert!(content.rerun);

@@ -2,6 +2,7 @@
 
 use std::{borrow::Cow, collections::BTreeMap};
 
+use litemap::LiteMap;
 use serde::{Deserialize, de::IgnoredAny};
 use serde_json::value::RawValue;
 
@@ -79,8 +80,11 @@ impl<'s, 'a> Object<'s, 'a> {
 
     /// Keys and values in the order in which they came.
     fn entries(self) -> impl Iterator<Item = (Value<'s, 'a>, Value<'s, 'a>)> {
-        let mut inside = self.0.map(Value::inside).unwrap_or_default();
-        std::iter::from_fn(move || Some((inside.next()?, inside.next()?)))
+        let mut inside = self.0.map(Value::inside);
+        std::iter::from_fn(move || {
+            let inside = inside.as_mut()?;
+            Some((inside.next()?, inside.next()?))
+        })
     }
 
     /// The fields of these names in any case, the last of a name that is not `null`, as Go decodes.
@@ -112,10 +116,11 @@ impl<'s, 'a> Object<'s, 'a> {
 
 impl<'s, 'a> Field<'s, 'a> {
     fn read<T>(self, read: impl FnOnce(Value<'s, 'a>) -> Read<T>) -> Read<Option<T>> {
-        self.value
-            .map(read)
-            .transpose()
-            .map_err(|error| error.under(self.name))
+        match self.value.map(read) {
+            None => Ok(None),
+            Some(Ok(value)) => Ok(Some(value)),
+            Some(Err(error)) => Err(error.under(self.name)),
+        }
     }
 
     /// A text; empty when it was not sent.
@@ -188,24 +193,22 @@ impl<'s, 'a> Field<'s, 'a> {
     pub(super) fn map<T>(
         self,
         read: impl Fn(Option<Object<'s, 'a>>) -> Read<T>,
-    ) -> Read<BTreeMap<Cow<'a, str>, T>> {
-        let mut entries = BTreeMap::new();
-        self.each(read, |name, value| {
-            entries.insert(name, value);
-        })?;
-        Ok(entries)
+    ) -> Read<LiteMap<Cow<'a, str>, T>> {
+        self.each(read, Some)
     }
 
     /// As [`Field::map`], with keys that are whole numbers in quotes.
     pub(super) fn numbered<T>(
         self,
         read: impl Fn(Option<Object<'s, 'a>>) -> Read<T>,
-    ) -> Read<BTreeMap<i64, T>> {
-        let mut entries = BTreeMap::new();
+    ) -> Read<LiteMap<i64, T>> {
         let mut wrong = None;
-        self.each(read, |name, value| match name.parse() {
-            Ok(number) => drop(entries.insert(number, value)),
-            Err(_) => drop(wrong.get_or_insert(name)),
+        let entries = self.each(read, |name| {
+            let number = name.parse().ok();
+            if number.is_none() {
+                wrong.get_or_insert(name);
+            }
+            number
         })?;
         match wrong {
             None => Ok(entries),
@@ -216,20 +219,22 @@ impl<'s, 'a> Field<'s, 'a> {
         }
     }
 
-    fn each<T>(
+    /// The values of an object by what `key` makes of their names, without those that it makes
+    /// nothing of.
+    fn each<K: Ord, T>(
         self,
         read: impl Fn(Option<Object<'s, 'a>>) -> Read<T>,
-        mut entry: impl FnMut(Cow<'a, str>, T),
-    ) -> Read<()> {
+        mut key: impl FnMut(Cow<'a, str>) -> Option<K>,
+    ) -> Read<LiteMap<K, T>> {
         let each = self.read(|value| {
-            let entries = object(value)?.unwrap_or_default();
-            for (name, value) in entries.entries() {
+            let entries = object(value)?.unwrap_or_default().entries();
+            let entries = entries.map(|(name, value)| {
                 let name = key_text(name)?;
                 let value = object(value).and_then(&read);
                 let value = value.map_err(|error| error.under(&name))?;
-                entry(name, value);
-            }
-            Ok(())
+                Ok(key(name).map(|key| (key, value)))
+            });
+            entries.filter_map(Result::transpose).collect()
         });
         each.map(Option::unwrap_or_default)
     }

@@ -16,24 +16,26 @@ pub(super) struct Scan<'a> {
 /// A value of a text that was scanned, without blanks around it.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Value<'s, 'a> {
-    text: &'a str,
-    part: Part,
-    inside: &'s [Part],
+    scan: &'s Scan<'a>,
+    /// Which of the parts it is.
+    at: usize,
 }
 
 /// What an object or an array holds: key, value, key, value, or the elements.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(super) struct Values<'s, 'a> {
-    text: &'a str,
-    parts: &'s [Part],
+    scan: &'s Scan<'a>,
+    /// The first part that is left, and the first behind all of them.
+    at: usize,
+    behind: usize,
 }
 
 #[derive(Clone, Copy, Debug)]
 struct Part {
-    begin: u32,
-    end: u32,
-    /// How many of the parts behind it lie inside it.
-    inside: u32,
+    begin: usize,
+    end: usize,
+    /// The first part behind it that does not lie inside it.
+    behind: usize,
     /// A string that does not say what it stands for letter by letter.
     escaped: bool,
 }
@@ -41,35 +43,36 @@ struct Part {
 impl<'a> Scan<'a> {
     /// The whole.
     pub(super) fn value(&self) -> Value<'_, 'a> {
-        let (part, inside) = self.parts.split_first().expect("JSON is a value at least");
-        Value {
-            text: self.text,
-            part: *part,
-            inside,
-        }
+        Value { scan: self, at: 0 }
     }
 }
 
 impl<'s, 'a> Value<'s, 'a> {
+    #[inline]
+    fn part(self) -> &'s Part {
+        &self.scan.parts[self.at]
+    }
+
     /// How it is written.
+    #[inline]
     pub(super) fn text(self) -> &'a str {
-        let range = self.part.begin as usize..self.part.end as usize;
-        self.text.get(range).unwrap_or_default()
+        let part = self.part();
+        self.scan.text.get(part.begin..part.end).unwrap_or_default()
     }
 
     /// The byte it begins with, which tells its kind.
     #[inline]
     pub(super) fn first(self) -> u8 {
-        let first = self.text.as_bytes().get(self.part.begin as usize);
-        first.copied().unwrap_or_default()
+        self.scan.text.as_bytes()[self.part().begin]
     }
 
     /// Whether it is a string without escapes that says `word` in any case.
     #[inline]
     pub(super) fn says(self, word: &str) -> bool {
-        let (begin, end) = (self.part.begin as usize + 1, self.part.end as usize - 1);
-        let plain = begin + word.len() == end && !self.part.escaped;
-        let letters = self.text.as_bytes().get(begin..end);
+        let part = self.part();
+        let (begin, end) = (part.begin + 1, part.end - 1);
+        let plain = begin + word.len() == end && !part.escaped;
+        let letters = self.scan.text.as_bytes().get(begin..end);
         let word = word.as_bytes();
         // As nearly all of them come in the very same letters, those are looked for first.
         plain
@@ -77,15 +80,18 @@ impl<'s, 'a> Value<'s, 'a> {
     }
 
     /// Whether it is a string with escapes in it.
+    #[inline]
     pub(super) fn escaped(self) -> bool {
-        self.part.escaped
+        self.part().escaped
     }
 
     /// What an object or an array holds; nothing of other values.
+    #[inline]
     pub(super) fn inside(self) -> Values<'s, 'a> {
         Values {
-            text: self.text,
-            parts: self.inside,
+            scan: self.scan,
+            at: self.at + 1,
+            behind: self.part().behind,
         }
     }
 }
@@ -95,14 +101,12 @@ impl<'s, 'a> Iterator for Values<'s, 'a> {
 
     #[inline]
     fn next(&mut self) -> Option<Value<'s, 'a>> {
-        let (&part, behind) = self.parts.split_first()?;
-        let (inside, behind) = behind.split_at_checked(part.inside as usize)?;
-        self.parts = behind;
-        Some(Value {
-            text: self.text,
-            part,
-            inside,
-        })
+        let (scan, at) = (self.scan, self.at);
+        if at >= self.behind {
+            return None;
+        }
+        self.at = scan.parts[at].behind;
+        Some(Value { scan, at })
     }
 }
 

@@ -12,13 +12,13 @@ pub struct Step<'a> {
     /// `id`, 0 or above.
     pub step_id: i32,
     /// The task the step is about; empty when it is not about one.
-    pub task_name: String,
+    pub task_name: Cow<'a, str>,
     /// `Started`, `Waiting`, `Completed`, `Failed`, or empty.
     pub status: &'static str,
     /// Short name of the flow or subflow: what follows the last colon of its URI.
-    pub flow_name: String,
+    pub flow_name: Cow<'a, str>,
     /// Decimal number of the subflow, `0` for the main flow.
-    pub subflow_id: String,
+    pub subflow_id: Cow<'a, str>,
     /// `starttime`.
     pub start_time: Time,
     /// `endtime`.
@@ -37,10 +37,13 @@ impl<'a> Step<'a> {
         let content = Content::parse(body)?;
         let row = Row::of(&content);
         Ok(Self {
-            task_name: row.task_name.to_owned(),
+            task_name: row.task_name,
             status: row.status,
-            flow_name: short_name(row.flow_uri).to_owned(),
-            subflow_id: row.subflow_id.to_string(),
+            flow_name: row.flow_name,
+            subflow_id: match row.subflow_id {
+                0 => Cow::Borrowed("0"),
+                id => Cow::Owned(id.to_string()),
+            },
             instance_id: content.instance_id,
             step_id: content.step_id,
             start_time: content.start_time,
@@ -53,35 +56,35 @@ impl<'a> Step<'a> {
 /// The columns that are derived from the changes.
 #[derive(Default)]
 struct Row<'a> {
-    task_name: &'a str,
+    task_name: Cow<'a, str>,
     status: &'static str,
-    flow_uri: &'a str,
+    flow_name: Cow<'a, str>,
     subflow_id: i64,
 }
 
 impl<'a> Row<'a> {
-    fn of(content: &'a Content<'_>) -> Self {
+    fn of(content: &Content<'a>) -> Self {
         let Some(((subflow_id, change), _)) = content.changed() else {
             return Self::queue_only(content);
         };
         let (task_name, status) = match change.counted() {
             Some((id, _, word)) => (id, word),
-            None if change.new_flow => (&*change.task_id, "Started"),
-            None => (&*change.task_id, ""),
+            None if change.new_flow => (&change.task_id, "Started"),
+            None => (&change.task_id, ""),
         };
         Self {
-            task_name,
+            task_name: task_name.clone(),
             status,
-            flow_uri: &change.flow_uri,
+            flow_name: short_name(&change.flow_uri),
             subflow_id,
         }
     }
 
-    fn queue_only(content: &'a Content<'_>) -> Self {
-        let mut tasks = content.queue.values().map(|change| &*change.task_id);
+    fn queue_only(content: &Content<'a>) -> Self {
+        let mut tasks = content.queue.values().map(|change| &change.task_id);
         let task_name = match (tasks.next(), tasks.next()) {
-            (Some(only), None) => only,
-            _ => "",
+            (Some(only), None) => only.clone(),
+            _ => Cow::default(),
         };
         Self {
             task_name,
@@ -91,8 +94,14 @@ impl<'a> Row<'a> {
 }
 
 /// `res://flow:intake` is `intake`, `res://flow:a:b` is `b`.
-fn short_name(uri: &str) -> &str {
-    uri.rsplit_once(':').map_or(uri, |(_, name)| name)
+fn short_name<'a>(uri: &Cow<'a, str>) -> Cow<'a, str> {
+    fn short(uri: &str) -> &str {
+        uri.rsplit_once(':').map_or(uri, |(_, name)| name)
+    }
+    match uri {
+        Cow::Borrowed(uri) => Cow::Borrowed(short(uri)),
+        Cow::Owned(uri) => Cow::Owned(short(uri).to_owned()),
+    }
 }
 
 #[cfg(test)]

@@ -6,9 +6,6 @@ use super::{Part, Scan};
 const PARTS: usize = 128;
 
 /// Takes `text` apart; none when it is not JSON.
-///
-/// # Panics
-/// When it has 4 GiB or more; the edge takes far smaller bodies only.
 pub(in crate::event::flogo) fn scan(text: &str) -> Option<Scan<'_>> {
     let mut scanner = Scanner {
         bytes: text.as_bytes(),
@@ -63,8 +60,9 @@ impl Scanner<'_> {
                     }
                     byte if byte == end => {
                         open.pop();
-                        self.parts[of].end = position(self.at);
-                        self.parts[of].inside = position(self.parts.len() - of - 1);
+                        let behind = self.parts.len();
+                        let part = &mut self.parts[of];
+                        (part.end, part.behind) = (self.at, behind);
                     }
                     _ => return None,
                 }
@@ -81,18 +79,19 @@ impl Scanner<'_> {
     /// The rest of a string, behind its first quotation mark.
     fn string(&mut self) -> Option<()> {
         let begin = self.at - 1;
-        let mut escaped = false;
-        loop {
-            self.at = plain_end(self.bytes, self.at);
-            match *self.bytes.get(self.at)? {
-                b'"' => {
-                    self.at += 1;
-                    self.part(begin, escaped);
-                    return Some(());
-                }
-                b'\\' => escaped = true,
-                _ => return None,
-            }
+        self.at = plain_end(self.bytes, self.at);
+        if *self.bytes.get(self.at)? != b'"' {
+            return self.escaped(begin);
+        }
+        self.at += 1;
+        self.part(begin, false);
+        Some(())
+    }
+
+    /// What is left of such a string from its first escape on.
+    #[cold]
+    fn escaped(&mut self, begin: usize) -> Option<()> {
+        while *self.bytes.get(self.at)? == b'\\' {
             let digits = match *self.bytes.get(self.at + 1)? {
                 b'u' => 4,
                 b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't' => 0,
@@ -103,8 +102,14 @@ impl Scanner<'_> {
             if !hex.iter().all(u8::is_ascii_hexdigit) {
                 return None;
             }
-            self.at += digits;
+            self.at = plain_end(self.bytes, self.at + digits);
         }
+        if self.bytes[self.at] != b'"' {
+            return None;
+        }
+        self.at += 1;
+        self.part(begin, true);
+        Some(())
     }
 
     /// A number whose first byte was read.
@@ -144,7 +149,7 @@ impl Scanner<'_> {
     }
 
     fn digits(&mut self) {
-        while self.is(b"0123456789") {
+        while self.bytes.get(self.at).is_some_and(u8::is_ascii_digit) {
             self.at += 1;
         }
     }
@@ -190,16 +195,12 @@ impl Scanner<'_> {
     /// Notes a value up to here that holds nothing yet.
     fn part(&mut self, begin: usize, escaped: bool) {
         self.parts.push(Part {
-            begin: position(begin),
-            end: position(self.at),
-            inside: 0,
+            begin,
+            end: self.at,
+            behind: self.parts.len() + 1,
             escaped,
         });
     }
-}
-
-fn position(at: usize) -> u32 {
-    u32::try_from(at).expect("a body is far below 4 GiB")
 }
 
 /// Position of the next quotation mark, backslash or control character. Eight bytes at once, as
