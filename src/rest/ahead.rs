@@ -55,13 +55,48 @@ where
     }
 }
 
-/// What the layer for other origins says of an answer.
+/// What the layer for other origins says of an answer, and the router of its length.
 fn open(mut response: Response) -> Response {
+    let length = response.body().size_hint().exact();
     let headers = response.headers_mut();
+    if let Some(length) = length {
+        // Nearly all say nothing, for which no memory is needed.
+        let nothing = (length == 0).then(|| HeaderValue::from_static("0"));
+        let length = nothing.unwrap_or_else(|| length.into());
+        headers.insert(header::CONTENT_LENGTH, length);
+    }
     let any = HeaderValue::from_static("*");
     headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, any);
     headers.append(header::VARY, HeaderValue::from_static("origin"));
     let exposed = HeaderValue::from_static("flowtrail-pending-events,retry-after");
     headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, exposed);
     response
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::{body::Body, routing};
+    use http::StatusCode;
+    use tower::ServiceExt as _;
+
+    use super::*;
+    use crate::rest::{self, manners};
+
+    #[tokio::test]
+    async fn an_answer_from_ahead_has_the_headers_that_the_router_gives_it() {
+        for text in ["", "{}"] {
+            let answer = move || rest::raw_json(StatusCode::OK, text);
+            let others = Router::new().route("/", routing::post(async move || answer()));
+            let behind = manners(others);
+            let post = move |_: Request<Body>| Either::Left(async move { answer() });
+            let ahead = ahead(Router::new(), post);
+
+            let request = || Request::post("/").body(Body::empty()).expect("a request");
+            let expected = behind.oneshot(request()).await.expect("an answer");
+            let given = ahead.oneshot(request()).await.expect("an answer");
+            assert_eq!(given.headers(), expected.headers(), "{text}");
+            let length = given.headers()[header::CONTENT_LENGTH].to_str();
+            assert_eq!(length.expect("a number"), text.len().to_string());
+        }
+    }
 }

@@ -299,6 +299,28 @@ mod tests {
     }
 
     #[test]
+    fn of_changes_by_the_same_key_the_last_stays_wherever_it_stands() {
+        let text = r#"{"flowChanges":{"7":{"status":1},"0":{"status":2,
+            "tasks":{"t":{"status":1},"s":{"status":2},"\u0074":{"status":3}},
+            "links":{"2":{"status":1},"1":{"status":2},"02":{"status":3}}},"7":{"status":3}},
+            "queueChanges":{"1":{"taskId":"a"},"0":{"taskId":"b"},"1":{"taskId":"c"}}}"#;
+        let content = Content::parse(text).expect("a step");
+        let of = |id| content.changes.get(&id).map(|change| change.status);
+        assert_eq!((of(0), of(7)), (Some(2), Some(3)));
+        assert_eq!(content.changes.keys().copied().collect::<Vec<_>>(), [0, 7]);
+        let (tasks, links) = (&content.changes[&0].tasks, &content.changes[&0].links);
+        let tasks: Vec<_> = tasks
+            .iter()
+            .map(|(id, task)| (&**id, task.status))
+            .collect();
+        assert_eq!(tasks, [("s", 2), ("t", 3)]);
+        let links: Vec<_> = links.iter().map(|(id, link)| (*id, link.status)).collect();
+        assert_eq!(links, [(1, 2), (2, 3)]);
+        let queue: Vec<_> = content.queue.values().map(|item| &*item.task_id).collect();
+        assert_eq!(queue, ["b", "c"]);
+    }
+
+    #[test]
     fn a_key_that_is_no_text_is_an_error_where_it_is_read() {
         let text = r#"{"flowChanges":{"0":{"attrs":{"\ud800":1}}}}"#;
         let content = Content::parse(text).expect("a step");

@@ -32,10 +32,10 @@ pub(super) struct Values<'s, 'a> {
 
 #[derive(Clone, Copy, Debug)]
 struct Part {
-    begin: usize,
-    end: usize,
+    begin: u32,
+    end: u32,
     /// The first part behind it that does not lie inside it.
-    behind: usize,
+    behind: u32,
     /// A string that does not say what it stands for letter by letter.
     escaped: bool,
 }
@@ -57,20 +57,21 @@ impl<'s, 'a> Value<'s, 'a> {
     #[inline]
     pub(super) fn text(self) -> &'a str {
         let part = self.part();
-        self.scan.text.get(part.begin..part.end).unwrap_or_default()
+        let range = part.begin as usize..part.end as usize;
+        self.scan.text.get(range).unwrap_or_default()
     }
 
     /// The byte it begins with, which tells its kind.
     #[inline]
     pub(super) fn first(self) -> u8 {
-        self.scan.text.as_bytes()[self.part().begin]
+        self.scan.text.as_bytes()[self.part().begin as usize]
     }
 
     /// Whether it is a string without escapes that says `word` in any case.
     #[inline]
     pub(super) fn says(self, word: &str) -> bool {
         let part = self.part();
-        let (begin, end) = (part.begin + 1, part.end - 1);
+        let (begin, end) = (part.begin as usize + 1, part.end as usize - 1);
         let plain = begin + word.len() == end && !part.escaped;
         let letters = self.scan.text.as_bytes().get(begin..end);
         let word = word.as_bytes();
@@ -91,7 +92,7 @@ impl<'s, 'a> Value<'s, 'a> {
         Values {
             scan: self.scan,
             at: self.at + 1,
-            behind: self.part().behind,
+            behind: self.part().behind as usize,
         }
     }
 }
@@ -105,7 +106,7 @@ impl<'s, 'a> Iterator for Values<'s, 'a> {
         if at >= self.behind {
             return None;
         }
-        self.at = scan.parts[at].behind;
+        self.at = scan.parts[at].behind as usize;
         Some(Value { scan, at })
     }
 }
