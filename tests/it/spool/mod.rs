@@ -41,22 +41,25 @@ async fn emptied(address: std::net::SocketAddr) {
     .await;
 }
 
-/// The files of the spool whose name ends in `.segment`.
+/// The segments of the spool.
 fn segments(data_dir: &Path) -> Vec<PathBuf> {
-    files(&data_dir.join("spool"))
-        .into_iter()
-        .filter(|file| file.extension().is_some_and(|end| end == "segment"))
-        .collect()
+    files(&data_dir.join("spool"), "segment")
 }
 
-fn files(directory: &Path) -> Vec<PathBuf> {
+/// The rows that the database refused.
+fn rejected(data_dir: &Path) -> Vec<PathBuf> {
+    files(&data_dir.join("spool/rejected"), "row")
+}
+
+/// The files whose name ends in `extension`, without those that are being written under another.
+fn files(directory: &Path, extension: &str) -> Vec<PathBuf> {
     let Ok(entries) = std::fs::read_dir(directory) else {
         return Vec::new();
     };
     let mut files: Vec<_> = entries
         .map(|entry| entry.expect("an entry").path())
         .collect();
-    files.retain(|file| file.is_file());
+    files.retain(|file| file.extension().is_some_and(|end| end == extension));
     files.sort();
     files
 }

@@ -1,9 +1,11 @@
 //! What the database refuses, and what the spool refuses.
 
+use std::path::Path;
+
 use flowtrail::proto::Durability;
 use serde_json::Value;
 
-use super::{emptied, expect, files, program, readiness, segments, steps};
+use super::{emptied, expect, program, readiness, rejected, segments, steps};
 use crate::support::{self, Cluster, DataDir, Stream, eventually, hello, step};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -27,7 +29,7 @@ async fn a_row_that_is_refused_while_draining_is_kept_apart_once() {
     emptied(running.address).await;
     let client = support::connect(&url).await;
     assert_eq!(steps(&client, "i").await, [1, 2]);
-    let rejected = || files(&dir.path.join("spool/rejected"));
+    let rejected = || rejected(&dir.path);
     assert_eq!(rejected().len(), 1, "{:?}", rejected());
     let bytes = std::fs::read(&rejected()[0]).unwrap();
     assert!(
@@ -36,22 +38,16 @@ async fn a_row_that_is_refused_while_draining_is_kept_apart_once() {
     );
 
     // tried again, in vain and then with success
-    let again = dir
-        .path
-        .join("spool/retry")
-        .join(rejected()[0].file_name().unwrap());
-    std::fs::create_dir_all(again.parent().unwrap()).unwrap();
-    std::fs::rename(&rejected()[0], &again).unwrap();
+    let folder = dir.path.join("spool/retry");
+    let retry = |row: &Path| std::fs::rename(row, folder.join(row.file_name().unwrap())).unwrap();
+    std::fs::create_dir_all(&folder).unwrap();
+    retry(&rejected()[0]);
     eventually("refused again", async || rejected().len() == 1).await;
     client
         .batch_execute("alter table public.steps drop constraint small")
         .await
         .unwrap();
-    let again = dir
-        .path
-        .join("spool/retry")
-        .join(rejected()[0].file_name().unwrap());
-    std::fs::rename(&rejected()[0], &again).unwrap();
+    retry(&rejected()[0]);
     eventually("stored", async || steps(&client, "i").await == [1, 2, 100]).await;
     emptied(running.address).await;
     assert!(rejected().is_empty());
@@ -107,7 +103,7 @@ async fn more_refusals_than_a_few_while_draining_are_the_tables_fault() {
     cluster.start_again().await;
     let refused = async || readiness(running.address).await.1["database"] == "down: refused";
     eventually("an operator is asked", refused).await;
-    assert!(files(&dir.path.join("spool/rejected")).is_empty());
+    assert!(rejected(&dir.path).is_empty());
     let client = support::connect(&url).await;
     client
         .batch_execute("alter table public.steps drop constraint none")
