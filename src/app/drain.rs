@@ -1,7 +1,6 @@
 //! The spool written into the database without a service: its lanes, and nothing that takes events.
 
 use std::{
-    io,
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
@@ -171,7 +170,7 @@ async fn watch(
     while stop.run_until_cancelled(ticks.tick()).await.is_some() {
         report(&look(spool, standing));
         let empty = spool.status().records == 0;
-        if empty && begun.elapsed() > TICK && !waits(&dir.join("retry"))? {
+        if empty && begun.elapsed() > TICK && spool::waiting(dir)? == 0 {
             // what was taken up between the two looks is counted before its file is gone
             if spool.status().records == 0 {
                 return Ok(());
@@ -189,17 +188,4 @@ fn look(spool: &Spool, standing: &Standing) -> Progress {
         left: status.events,
         trouble: standing.trouble(),
     }
-}
-
-/// Whether there are rows in `retry/`.
-fn waits(folder: &Path) -> anyhow::Result<bool> {
-    let mut entries = match folder.read_dir() {
-        Ok(entries) => entries,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
-        Err(error) => return Err(error).with_context(|| folder.display().to_string()),
-    };
-    let row = |entry: io::Result<std::fs::DirEntry>| {
-        entry.is_ok_and(|entry| entry.path().extension().is_some_and(|end| end == "row"))
-    };
-    Ok(entries.any(row))
 }

@@ -47,7 +47,7 @@ pub use error::{Error, Refused};
 pub use reader::Reader;
 pub use record::Record;
 pub use rejected::{Rejected, Why, rejected, rejected_row};
-pub use retry::retry;
+pub use retry::{retry, waiting};
 pub use scan::Damage;
 pub use survey::{Survey, Surveyed, occupant, survey};
 

@@ -47,6 +47,17 @@ pub fn retry(dir: &Path, names: &[String]) -> Result<Vec<String>, Error> {
     Ok(missing)
 }
 
+/// How many rows wait in `retry/`, those that are being appended among them.
+///
+/// # Errors
+/// When the directory cannot be read.
+pub fn waiting(dir: &Path) -> Result<usize, Error> {
+    let folder = dir.join("retry");
+    // in this order: a row on its way from the one to the other is seen
+    let (rows, taken) = (files(&folder, "row")?, files(&folder, TAKEN)?);
+    Ok(rows.len() + taken.len())
+}
+
 /// Appends what is in `retry/`, and counts what is in `rejected/`.
 pub(super) fn take_up(writer: &mut Writer) {
     let dir = writer.shared().options.dir.clone();

@@ -12,6 +12,7 @@ use super::{
     inspect::{header, inspect},
     place::{Occupant, Place, at, files},
     rejected::rejected,
+    retry::waiting,
     scan::Damage,
 };
 
@@ -77,7 +78,7 @@ pub fn survey(dir: &Path) -> Result<Survey, Error> {
         in_use: occupant.is_some(),
         pid: occupant.and_then(|occupant| occupant.pid),
         rejected: rejected(dir)?,
-        retried: files(&dir.join("retry"), "row")?.len(),
+        retried: waiting(dir)?,
         ..Survey::default()
     };
     for extension in ["segment", "row"] {
