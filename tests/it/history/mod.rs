@@ -6,6 +6,7 @@ mod invalid;
 mod lists;
 mod names;
 mod payloads;
+mod reads;
 mod rerun;
 
 use flowtrail::{
