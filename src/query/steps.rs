@@ -9,11 +9,11 @@ use std::{collections::VecDeque, mem};
 
 use futures_util::stream::{self, Stream};
 use tokio::task::yield_now;
-use tokio_postgres::types::Type;
+use tokio_postgres::{Row, types::Type};
 
 use super::{
     Attempt, Error, History, Step, StepContent,
-    row::{self, Time},
+    row::{self, Time, Value},
     sql,
 };
 
@@ -27,6 +27,8 @@ const PORTION_STEPS: usize = 1_000;
 const IN_A_ROW: usize = 64 << 10;
 /// Steps that are looked up at once before their content is read.
 const PLANNED: i64 = 10_000;
+/// Number of a step behind which the next ones are asked for by their ids.
+const MANY: i64 = 2_000;
 
 /// Between which times the steps of an earlier attempt began.
 #[derive(Clone, Copy, Debug)]
@@ -147,7 +149,10 @@ impl History {
             (&limit, Type::INT8),
         ];
         let rows = match &window {
-            None => self.rows(sql!("steps"), &values).await?,
+            None => {
+                let through = through.min(after + limit);
+                self.newest(values, after, through).await?
+            }
             Some(window) => {
                 values.push((&window.start, Type::TIMESTAMP));
                 values.push((&window.next, Type::TIMESTAMP));
@@ -163,6 +168,28 @@ impl History {
             Ok((step, version))
         });
         steps.collect()
+    }
+
+    /// Steps of the newest attempt. Ids are texts, and to find which numbers follow one is to look at
+    /// every step of the instance. Behind many it is cheaper to ask for those that follow where none
+    /// is missing, the ones behind `after` up to `through`.
+    async fn newest(
+        &self,
+        mut values: Vec<Value<'_>>,
+        after: i64,
+        through: i64,
+    ) -> Result<Vec<Row>, Error> {
+        if after >= MANY {
+            let next: Vec<String> = (after + 1..=through).map(|id| id.to_string()).collect();
+            let mut values = values.clone();
+            values.push((&next, Type::TEXT_ARRAY));
+            let rows = self.rows(sql!("steps"), &values).await?;
+            if rows.len() == next.len() {
+                return Ok(rows);
+            }
+        }
+        values.push((&None::<Vec<String>>, Type::TEXT_ARRAY));
+        self.rows(sql!("steps"), &values).await
     }
 
     /// These versions with their content, or a portion of it; those that are gone are left out.

@@ -9,7 +9,7 @@ use flowtrail::{
 use crate::support::{self, TestDatabase};
 
 /// 24,000 instances of 4 apps, 3 versions of 5 flows each, on 10 hosts; 0.8 % failed, 40 are reruns
-/// of `i1`. One of them has steps beside those of 2,000 others.
+/// of `i1`. 2,000 have ten steps each; `long` has 5,000, one of which is missing.
 const ROWS: &str = "
     insert into public.flowstate
       (flowinstanceid, userid, appname, appversion, flowname, hostid, starttime, executiontime, status, rerunofflowinstanceid)
@@ -22,6 +22,9 @@ const ROWS: &str = "
     insert into public.steps (flowinstanceid, stepid, taskname, status, starttime, stepdata)
     select 'i' || n, step, 'task', 'Completed', '2026-01-01', '{}'
     from generate_series(0, 1999) n, generate_series(0, 9) step;
+    insert into public.steps (flowinstanceid, stepid, taskname, status, starttime, stepdata)
+    select 'long', step, 'task', 'Completed', '2026-01-01', '{}'
+    from generate_series(0, 4999) step where step <> 4100;
     analyze public.flowstate, public.steps";
 
 /// Instances on a page.
@@ -159,11 +162,27 @@ async fn a_page_of_several_apps_or_versions_is_a_walk_for_each() {
 #[tokio::test]
 async fn what_is_asked_of_an_instance_reads_that_instance() {
     let world = World::new().await;
-    let (history, newest) = (&world.history, Attempt::default());
+    let read = async |id, after, ids: &[u32]| {
+        let before = world.rows_read("steps").await;
+        let newest = Attempt::default();
+        let steps = world.history.steps(id, newest, after, PAGE).await.unwrap();
+        assert!(steps.iter().map(|step| step.id).eq(ids.iter().copied()));
+        world.rows_read("steps").await - before
+    };
+    let all: Vec<u32> = (0..5_000).filter(|&step| step != 4_100).collect();
+    assert_eq!(read("i7", None, &all[..10]).await, 10);
+    // far behind the first ones those that follow are asked for
+    assert_eq!(read("long", Some(4_001), &all[4_002..4_052]).await, 50);
+    // unless one is missing, or there is an end
+    assert_eq!(
+        read("long", Some(4_079), &all[4_080..4_130]).await,
+        4_999 + 49
+    );
+    assert_eq!(read("long", Some(4_989), &all[4_989..]).await, 4_999 + 10);
+    assert_eq!(read("long", Some(4_999), &[]).await, 4_999);
+
     let before = world.rows_read("steps").await;
-    let steps = history.steps("i7", newest, None, PAGE).await.unwrap();
-    assert_eq!(steps.len(), 10);
-    assert_eq!(world.rows_read("steps").await - before, 10);
-    history.step("i7", newest, 3).await.unwrap();
-    assert_eq!(world.rows_read("steps").await - before, 11);
+    let newest = Attempt::default();
+    world.history.step("i7", newest, 3).await.unwrap();
+    assert_eq!(world.rows_read("steps").await - before, 1);
 }
