@@ -68,6 +68,25 @@ enum Scenario {
     Outage,
 }
 
+/// Bytes of the database's disk for each event that is sent, its share of what is dead included.
+const BYTES_AN_EVENT: f64 = 4096.0;
+
+impl Options {
+    fn rate(&self) -> f64 {
+        self.rate.unwrap_or(match self.scenario {
+            Scenario::Mix => 3_000.0,
+            Scenario::Outage => 20_000.0,
+        })
+    }
+
+    fn duration(&self) -> Duration {
+        self.duration.unwrap_or(match self.scenario {
+            Scenario::Mix => Duration::from_mins(1),
+            Scenario::Outage => Duration::from_mins(5),
+        })
+    }
+}
+
 fn main() -> ExitCode {
     let mut words: Vec<_> = std::env::args().collect();
     if words.get(1).is_none_or(|word| word != "run") {
@@ -122,11 +141,10 @@ async fn play(options: &Options) -> bool {
                 streams: options.clients,
                 posts: 2,
                 toggled: true,
-                rate: options.rate.unwrap_or(3_000.0),
+                rate: options.rate(),
                 lean: false,
             };
-            let duration = options.duration.unwrap_or(Duration::from_mins(1));
-            run::mix(&mut rig, &plan, duration, tell).await
+            run::mix(&mut rig, &plan, options.duration(), tell).await
         }
         Scenario::Outage => {
             let plan = Plan {
@@ -134,11 +152,10 @@ async fn play(options: &Options) -> bool {
                 streams: options.clients,
                 posts: 0,
                 toggled: false,
-                rate: options.rate.unwrap_or(20_000.0),
+                rate: options.rate(),
                 lean: true,
             };
-            let duration = options.duration.unwrap_or(Duration::from_mins(5));
-            outage::play(&mut rig, &plan, duration, true, tell).await
+            outage::play(&mut rig, &plan, options.duration(), true, tell).await
         }
     };
     let failed = outcome.failed();
@@ -175,9 +192,17 @@ fn parts(options: &Options) -> Parts {
         ["--spool-after", "1s"],
     ];
     flags.extend(short.concat().into_iter().map(str::to_owned));
+    let events = options.rate() * options.duration().as_secs_f64();
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "a size of a disk"
+    )]
+    let rows = (events * BYTES_AN_EVENT) as u64;
     Parts {
         standby: true,
-        database_disk: Some(4 << 30),
+        // it is full when a fault fills it, not before
+        database_disk: Some((4 << 30) + rows),
         spool_disk: Some(1 << 30),
         flags,
     }
