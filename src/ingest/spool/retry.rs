@@ -53,7 +53,7 @@ pub fn retry(dir: &Path, names: &[String]) -> Result<Vec<String>, Error> {
 /// When the directory cannot be read.
 pub fn waiting(dir: &Path) -> Result<usize, Error> {
     let folder = dir.join("retry");
-    // in this order: a row on its way from the one to the other is seen
+    // in this order: a row on its way from the one to the other is seen, perhaps twice
     let (rows, taken) = (files(&folder, "row")?, files(&folder, TAKEN)?);
     Ok(rows.len() + taken.len())
 }
